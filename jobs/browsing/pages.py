@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from jobs.browsing.request import ROWS_PER_PAGE, TABLES, Asked, Table
+from jobs.browsing.request import MAX_CHARS, ROWS_PER_PAGE, TABLES, Asked, Table
 from jobs.browsing.store import Page, Store
 from jobs.catalog import layouts
 from jobs.terminal.escapes import html
+from jobs.terminal.wording import counted
 from jobs.viewing.blocks import CONTEXT, GENERATED, Block, Lines
-from jobs.viewing.conditions import NULL, names_in
-from jobs.viewing.layout import blocks_of, title_of
+from jobs.viewing.conditions import NULL, Condition, names_in
+from jobs.viewing.layout import blocks_of, title_of, verdicts
 from jobs.viewing.markup import STYLE, drawn
 
 _SNIPPET_LINES: Final = 3
@@ -108,7 +109,7 @@ def _tabs(store: Store, table: Table) -> Iterator[str]:
     units = store.tables[table].units
     yield "</nav>"
     if units is not None:
-        yield f'<span class="soft">unfinished: {units:,} units committed when this was opened</span>'
+        yield f'<span class="soft">unfinished: {counted(units, "unit")} committed when this was opened</span>'
     yield "</header>"
 
 
@@ -135,10 +136,10 @@ def _chosen(asked: Asked) -> Iterator[str]:
 
 def _count(page: Page, asked: Asked) -> str:
     if page.count is not None:
-        found = f"{page.count:,} row{'s' if page.count != 1 else ''}"
+        found = counted(page.count, "row")
     else:
         seen = asked.start + len(page.rows)
-        found = f"more than {seen:,} rows" if page.has_more else f"{seen:,} rows"
+        found = f"more than {counted(seen, 'row')}" if page.has_more else counted(seen, "row")
     if not page.rows:
         return f"{found}; none here"
     return f"{found}; {asked.start + 1:,} to {asked.start + len(page.rows):,} shown"
@@ -148,10 +149,18 @@ def _facets(page: Page, asked: Asked) -> Iterator[str]:
     for name, values in page.facets.items():
         yield f"<h3>{html(name)}</h3><ul>"
         for value, count in values:
-            text = _as_written(value)
-            link = html(_link(asked.adding(f"{name}={text}")))
-            yield f'<li><a href="{link}">{html(text or "(empty)")}</a><span>{count:,}</span></li>'
+            yield f"<li>{_facet(asked, name, value)}<span>{count:,}</span></li>"
         yield "</ul>"
+
+
+def _facet(asked: Asked, name: str, value: Any) -> str:
+    """A value that links to its rows, if a condition can say it: a text may start with a blank or be `null`."""
+    text = _as_written(value)
+    shown = html(text[:_SNIPPET_CHARS] or "(empty)")
+    condition = f"{name}={text}"
+    if len(condition) > MAX_CHARS or Condition.parse(condition).value != text or (text == NULL and value is not None):
+        return f"<span>{shown}</span>"
+    return f'<a href="{html(_link(asked.adding(condition)))}">{shown}</a>'
 
 
 def _as_written(value: Any) -> str:
@@ -159,18 +168,15 @@ def _as_written(value: Any) -> str:
 
 
 def _entry(store: Store, table: Table, number: int, row: Mapping[str, Any]) -> str:
-    titles = [str(row[name]) for name in store.titles(table) if row.get(name)]
+    titles = [str(row[name])[:_SNIPPET_CHARS] for name in store.titles(table) if row.get(name)]
     columns = (path[0] for path in store.facet_paths(table))
-    facts = [f"{name} {row[name]}" for name in columns if _is_fact(row, name)]
-    verdicts = row.get("checks")
-    if isinstance(verdicts, Mapping):
-        facts += [f"{'ok' if value else 'NO'} {name}" for name, value in verdicts.items() if isinstance(value, bool)]
+    facts = " \N{MIDDLE DOT} ".join(f"{name} {row[name]}"[:_SNIPPET_CHARS] for name in columns if _is_fact(row, name))
     texts = [str(row[name])[:_SNIPPET_CHARS] for name in store.texts(table) if row.get(name)]
-    lines = [line for text in texts for line in text.split("\n")[:_SNIPPET_LINES]]
+    lines = [(CONTEXT, line) for text in texts for line in text.split("\n")[:_SNIPPET_LINES]]
     return (
         f'<div class="sample"><h3><a href="{html(_row_link(table, number))}">{number:,}</a> '
-        f'{html("  ".join(titles))}</h3><div class="soft">{html("  ".join(facts))}</div>'
-        f"{''.join(drawn([Lines([(CONTEXT, line) for line in lines])]))}</div>"
+        f'{html(" ".join(titles))}</h3><div class="soft">{html(facts)}</div>'
+        f"{''.join(drawn([*verdicts(row.get('checks')), Lines(lines)]))}</div>"
     )
 
 

@@ -19,7 +19,7 @@ Table: TypeAlias = Literal["kept", "rejected"]
 TABLES: Final[tuple[Table, ...]] = ("kept", "rejected")
 ROWS_PER_PAGE: Final = 25
 _MAX_CONDITIONS: Final = 20
-_MAX_CHARS: Final = 1_000  # of one value
+MAX_CHARS: Final = 1_000  # of one value
 _MAX_START: Final = 1 << 40
 _MAX_DIGITS: Final = 13
 
@@ -70,8 +70,8 @@ def read_asked(values: Mapping[str, Sequence[str]]) -> Asked:
     if len(where) > _MAX_CONDITIONS:
         raise ConfigError(f"{len(where)} conditions; at most {_MAX_CONDITIONS} can be given")
     for text in (value for name in values for value in values[name]):
-        if len(text) > _MAX_CHARS or "\0" in text:
-            raise ConfigError(f"a value of {len(text)} characters; at most {_MAX_CHARS} can be given, without NUL")
+        if len(text) > MAX_CHARS or "\0" in text:
+            raise ConfigError(f"a value of {len(text)} characters; at most {MAX_CHARS} can be given, without NUL")
     return Asked(
         table=read_table(values),
         where=where,

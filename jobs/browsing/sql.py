@@ -9,7 +9,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from jobs.browsing.request import Asked
-from jobs.viewing.conditions import Condition, Path, Term, find_term
+from jobs.viewing.conditions import Condition, Path, Term, find_term, type_at
+from model.errors import ConfigError
+from transforms.rows.types import is_bytes_type
 
 FILE: Final = "codemill file"  # columns that DuckDB adds; a space, so that no usual column is called so
 _ROW: Final = "file_row_number"
@@ -40,7 +42,7 @@ def files_source(files: Sequence[str], schema: pa.Schema) -> Source:
 
 
 def matching(source: Source, asked: Asked, searched: Sequence[Path]) -> Query:
-    """The part after SELECT: FROM and WHERE. Raises ConfigError if a condition makes no sense.
+    """The part after SELECT: FROM and WHERE. Raises ConfigError if a condition or a text makes no sense.
 
     Args:
         source: What is searched.
@@ -49,8 +51,10 @@ def matching(source: Source, asked: Asked, searched: Sequence[Path]) -> Query:
     """
     query, schema = Query(source.sql, [*source.parameters]), source.schema
     parts = [_condition(query, one, find_term(schema, one.name)) for one in asked.conditions]
-    if asked.text and searched:
-        found = [f"contains(lower(CAST({name_of(path)} AS VARCHAR)), lower(?))" for path in searched]
+    if asked.text:
+        if not searched:
+            raise ConfigError("no column here is searched for a text; write a condition, such as NAME~TEXT")
+        found = [f"contains(lower(CAST({_at(schema, path)} AS VARCHAR)), lower(?))" for path in searched]
         query.parameters += [asked.text] * len(found)
         parts.append(f"({' OR '.join(found)})")
     if parts:
@@ -96,17 +100,31 @@ def count(source: Source, asked: Asked, searched: Sequence[Path]) -> Query:
 def facet(source: Source, asked: Asked, searched: Sequence[Path], path: Path, limit: int) -> Query:
     """Counts the rows that are asked for by the value of a column: (value, count), the most frequent first."""
     query = matching(source, asked, searched)
-    query.sql = f"SELECT {name_of(path)}, count(*) {query.sql} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+    query.sql = f"SELECT {_at(source.schema, path)}, count(*) {query.sql} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
     query.parameters.append(limit)
     return query
 
 
 def expression_of(term: Term) -> str:
-    """A term's value in SQL."""
-    first, *more = map(name_of, term.paths)
-    if not term.is_score:
-        return first
-    return f"(CAST({first} AS DOUBLE) + coalesce({', '.join([*more, '0'])}))"
+    """A term's value in SQL; NULL for NaN, and for bytes that aren't UTF-8."""
+    names = [name_of(path) for path in term.paths]
+    if term.is_score:
+        first, *more = (_number(f"CAST({name} AS DOUBLE)") for name in names)
+        return f"({first} + coalesce({', '.join([*more, '0'])}))"
+    if pa.types.is_floating(term.type):
+        return _number(names[0])
+    return f"TRY(decode({names[0]}))" if is_bytes_type(term.type) else names[0]
+
+
+def _number(name: str) -> str:
+    # Not `isnan`: a file's statistics leave NaN out, so DuckDB takes it for false.
+    return f"CASE WHEN isfinite({name}) OR isinf({name}) THEN {name} END"
+
+
+def _at(schema: pa.Schema, path: Path) -> str:
+    kind = type_at(schema, path)
+    assert kind is not None, path
+    return expression_of(Term((path,), kind))
 
 
 def name_of(path: Path) -> str:

@@ -145,7 +145,8 @@ class Store:
     def facet_paths(self, table: Table) -> list[Path]:
         """The columns by whose values rows are counted: a few that have few values, and verdicts."""
         schema = self.schemas[table]
-        paths: list[Path] = [(name,) for name in _FACETS if name in schema.names]
+        names = (name for name in _FACETS if name in schema.names)
+        paths: list[Path] = [(name,) for name in names if not pa.types.is_nested(schema.field(name).type)]
         checks = type_at(schema, ("checks",))
         if checks is not None and pa.types.is_struct(checks):
             fields = (checks.field(index) for index in range(checks.num_fields))
@@ -204,11 +205,10 @@ class Store:
 
 def _rows_of(path: str, rejected: bool) -> Rows:
     output = OutputFolder(path)
-    is_output = (
-        storage.list_names(output.rejected) or storage.list_names(output.data) or storage.exists(output.job.path)
-    )
-    if rejected and not is_output:
-        return Rows([])  # `find_rows` would take the same files
+    wanted, other = (output.rejected, output.data) if rejected else (output.data, output.rejected)
+    is_output = storage.exists(output.job.path) or storage.exists(output.completed)
+    if not is_output and not storage.list_names(wanted) and (rejected or storage.list_names(other)):
+        return Rows([])  # a file or folder has no rejected records, and a copy of one table's shards only these
     return find_rows(path, rejected=rejected)
 
 

@@ -33,8 +33,9 @@ from transforms.languages.lookup import find_language
 
 MAX_GROUPS: Final = 64
 _MAX_TEXT_GROUPS: Final = 8
-_MAX_SAMPLES: Final = 4  # of kept rows; fewer where the filters find something in one
+MAX_SAMPLES: Final = 4  # of kept rows; fewer where the filters find something in one
 _MAX_VALUES: Final = 4_096  # of a row group, in a distribution
+_MAX_VALUE: Final = 1e15  # no length or score; the width of a plot's bins has to be finite
 _MAX_REJECTED_FILES: Final = 16  # in which answers of examples are looked for
 _CONTEXT_LINES: Final = 4
 # Title and places of what is shown; of several places the first that the rows have.
@@ -91,7 +92,7 @@ def read_figures(kept: Rows, rejected: Rows, columns: Mapping[str, str | None], 
         for key, place in _verdicts(parquet, group).items():
             verdicts.setdefault(key, first + place)
     known = layouts()
-    for _, row in rows_at(kept, sorted(verdicts.values())[:_MAX_SAMPLES]):
+    for _, row in rows_at(kept, sorted(verdicts.values())[:MAX_SAMPLES]):
         sample = Sample(title_of(row), blocks_of(row, _CONTEXT_LINES, known))
         if may_be_shown("\n".join([sample.title, *(line for block in sample.blocks for line in texts_in(block))])):
             figures.kept.append(sample)
@@ -146,9 +147,9 @@ def _read_group(
 
 
 def _finite(values: Any) -> list[float]:
-    """Some of the values that are numbers, spread evenly."""
+    """Some of the values that can be plotted, spread evenly."""
     values = pc.cast(values.drop_null(), pa.float64(), safe=False)
-    values = values.filter(pc.is_finite(values))
+    values = values.filter(pc.less(pc.abs(values), _MAX_VALUE))  # of NaN, that is false
     step = max(1, -(-len(values) // _MAX_VALUES))
     found: list[float] = values.to_numpy()[::step].tolist()
     return found

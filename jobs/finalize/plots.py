@@ -19,6 +19,7 @@ _HEIGHT: Final = 240
 _BAR_PX: Final = 24
 _SIZE: Final = re.compile(r'^<svg width="(\d+)" height="(\d+)"')
 _MAX_LABEL_CHARS: Final = 24
+_MAX_DIGITS: Final = 10  # of a label, after the point
 
 
 def columns(caption: str, bars: Sequence[tuple[str, float]]) -> str:
@@ -76,18 +77,27 @@ def histogram(values: Sequence[float], num_bins: int = 8) -> list[tuple[str, flo
     for value in values:
         place = min(int((value - low) / width), num_bins - 1)
         counts[place] = counts.get(place, 0) + 1
-    places = range(max(counts) + 1)
-    edges = [low + place * width for place in places]
-    return [(_short(edge) if is_whole else f"{edge:.2f}", counts.get(place, 0)) for place, edge in enumerate(edges)]
+    edges = [low + place * width for place in range(max(counts) + 1)]
+    return [(label, counts.get(place, 0)) for place, label in enumerate(_labels(edges, is_whole))]
 
 
-def _short(number: float) -> str:
-    """A number in four or five characters, such as 950, 12.3k and 4M.
+def _labels(edges: Sequence[float], is_whole: bool) -> list[str]:
+    """Numbers with as few decimals as tell them apart, because a plot puts columns of one label in one place."""
+    labels: list[str] = []
+    for digits in range(1 if is_whole else 2, _MAX_DIGITS):
+        labels = [_short(edge, digits) if is_whole else f"{edge:.{digits}f}" for edge in edges]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
-    >>> _short(950), _short(12_345), _short(4_000_000)
-    ('950', '12.3k', '4M')
+
+def _short(number: float, digits: int = 1) -> str:
+    """A whole number in few characters, such as 950, 12.3k and 4M.
+
+    >>> _short(950), _short(12_345), _short(12_345, 2), _short(4_000_000)
+    ('950', '12.3k', '12.35k', '4M')
     """
     for unit, size in (("M", 1e6), ("k", 1e3)):
         if abs(number) >= size:
-            return f"{number / size:.1f}".removesuffix(".0") + unit
+            return f"{number / size:.{digits}f}".rstrip("0").removesuffix(".") + unit
     return f"{number:.0f}"

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final
 
 from jobs.finalize import plots
-from jobs.finalize.figures import Figures
+from jobs.finalize.figures import MAX_SAMPLES, Figures
 from jobs.finalize.publishing import public_options
 from jobs.terminal.escapes import html
 from jobs.terminal.wording import counted
@@ -183,7 +183,7 @@ def _breakdown(title: str, noun: str, key: str, rejected: Sequence[Mapping[str, 
 def _distributions(summary: Mapping[str, Any], figures: Figures) -> Iterator[str]:
     found = [plots.bars("languages", dict(figures.languages.most_common(_MAX_LANGUAGES)))] if figures.languages else []
     found += [
-        plots.columns(title, plots.histogram(values))
+        plots.columns(f"{title}, of {counted(len(values), 'row')}", plots.histogram(values))  # fewer than were read
         for title, values in figures.distributions.items()
         if len(values) >= _LEAST_VALUES
     ]
@@ -209,7 +209,10 @@ def _kept_samples(figures: Figures) -> Iterator[str]:
     if not figures.kept:
         return
     yield "<h2>Samples of kept rows</h2>"
-    yield '<p class="soft">The first row of each combination of verdicts, if the filters find nothing in it.</p>'
+    yield (
+        f'<p class="soft">The first row of each combination of verdicts, of at most {MAX_SAMPLES}, '
+        "if the filters find nothing in it.</p>"
+    )
     for sample in figures.kept:
         yield f'<div class="sample"><h3>{html(sample.title)}</h3>{"".join(drawn(sample.blocks))}</div>'
 
@@ -230,6 +233,8 @@ def _rejected_samples(rejected: Sequence[Mapping[str, Any]], figures: Figures) -
         if answer := figures.answers.get(f"{entry['kind']}/{entry['stage']}/{entry['reason']}"):
             yield from drawn([answer])
         yield "</div>"
+    if (left := len(shown) - _MAX_EXAMPLES) > 0:
+        yield f'<p class="soft">and {counted(left, "more reason")}, in summary.json</p>'
 
 
 # --- figures -----------------------------------------------------------------------------------------

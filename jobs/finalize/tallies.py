@@ -80,7 +80,7 @@ def extensions_of(paths: Any) -> Any:
     return _found(paths, _EXTENSION)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4_096)  # paths may end in anything
 def language_of(extension: str | None) -> str:
     """The name of the language whose files have an extension; `OTHER` if there is none."""
     found = find_language("", f"x.{extension}") if extension else None
@@ -89,9 +89,10 @@ def language_of(extension: str | None) -> str:
 
 def _example(record: pa.Table) -> dict[str, Any]:
     (values,) = record.select(list(_EXAMPLE)).to_pylist()
-    if len(values["detail"]) > _MAX_DETAIL_CHARS:
-        values["detail"] = values["detail"][:_MAX_DETAIL_CHARS] + "..."
-    return {name: value for name, value in values.items() if value not in (None, "") and _may_be_shown(value)}
+    shown = {name: value for name, value in values.items() if value not in (None, "") and _may_be_shown(value)}
+    if len(shown.get("detail", "")) > _MAX_DETAIL_CHARS:  # only now, as half of a secret isn't found
+        shown["detail"] = shown["detail"][:_MAX_DETAIL_CHARS] + "..."
+    return shown
 
 
 def _may_be_shown(value: Any) -> bool:

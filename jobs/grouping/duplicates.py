@@ -139,7 +139,9 @@ class Duplicates:
             known, table = self._group(group)
             places = np.flatnonzero(np.isin(numbers, known))
             rows = table.take(pa.array(np.searchsorted(known, numbers[places])))
-            columns = (rows.column(name).to_pylist() for name in SCHEMA.names)
+            # A job that an older version began may have no `kept_path`.
+            names = [name if name in rows.column_names else None for name in SCHEMA.names]
+            columns = ([None] * len(rows) if name is None else rows.column(name).to_pylist() for name in names)
             entries = (Entry(*values) for values in zip(*columns, strict=True))
             found.update(zip(places.tolist(), entries, strict=True))
         return found

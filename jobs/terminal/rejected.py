@@ -25,6 +25,7 @@ from jobs import storage
 from jobs.storage.parquet import open_parquet
 from jobs.terminal.escapes import one_line, shown_lines
 from jobs.terminal.text import FAINT, GENERATED, ORIGINAL, marked
+from jobs.terminal.wording import counted
 from model.errors import ConfigError
 from transforms.rows.cells import as_binary
 from transforms.rows.columns import ColumnOverrides, resolve_columns
@@ -97,4 +98,4 @@ def _content(row: Mapping[str, Any], content_column: str | None) -> bytes | None
 def _bounded(text: str, count: int) -> str:
     lines = shown_lines(text)
     left = len(lines) - count
-    return "\n".join(lines if left <= 0 else [*lines[:count], f"({left:,} more lines)"])
+    return "\n".join(lines if left <= 0 else [*lines[:count], f"({counted(left, 'more line')})"])

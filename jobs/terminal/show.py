@@ -67,9 +67,8 @@ def _value_table() -> Table:
 
 
 def _lines(block: Lines) -> RenderableType:
-    if all(mark in (blocks.FAINT, blocks.HEADING) for mark, _ in block.lines[:1]) and len(block.lines) == 1:
-        ((mark, line),) = block.lines
-        return Text(one_line(line), style=_STYLES[mark])
+    if len(block.lines) == 1 and (mark := block.lines[0][0]) in (blocks.FAINT, blocks.HEADING):
+        return Text(one_line(block.lines[0][1]), style=_STYLES[mark])
     return marked_lines(block.lines, _STYLES, _SHOWN_MARKS)
 
 

@@ -6,7 +6,7 @@
 
 A name is a column, or a field of a struct as `struct.field`; that of a field of `checks` or `lineage` alone will do.
 `score` is what answers are chosen by: the mean log-probability and the agreement with other samples, where there were
-any. A condition without a value for a row doesn't hold for it.
+any. A condition without a value for a row doesn't hold for it; NaN is no value, nor are bytes that aren't UTF-8.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.errors import ConfigError
+from transforms.rows.cells import as_binary
+from transforms.rows.types import is_bytes_type
 
 Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
 
@@ -149,11 +151,35 @@ def type_at(schema: pa.Schema, path: Path) -> pa.DataType | None:
 
 def values_of(table: pa.Table, term: Term) -> Any:
     """The term's value for each row of a table that has the term's columns."""
-    first, *more = [value_at(table, path) for path in term.paths]
+    first, *more = [_comparable(value_at(table, path)) for path in term.paths]
     if not term.is_score:
         return first
     logprob, *agreements = [pc.cast(column, pa.float64()) for column in (first, *more)]
     return pc.add(logprob, pc.coalesce(*agreements, pa.scalar(0.0, pa.float64())))
+
+
+def _comparable(column: Any) -> Any:
+    """A column as values of a type that Arrow compares and sorts."""
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.cast(column.type.storage_type)
+    if pa.types.is_string_view(column.type):
+        return pc.cast(column, pa.large_string())
+    if pa.types.is_floating(column.type):
+        column = pc.cast(column, pa.float32()) if pa.types.is_float16(column.type) else column
+        return pc.if_else(pc.is_nan(column), None, column)
+    if not is_bytes_type(column.type):
+        return column
+    try:
+        return pc.cast(as_binary(column), pa.large_string())
+    except pa.ArrowInvalid:  # tells of no cell which it is
+        return pa.chunked_array([pa.array([_decoded(cell) for cell in column.to_pylist()], pa.large_string())])
+
+
+def _decoded(cell: bytes | None) -> str | None:
+    try:
+        return None if cell is None else cell.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def value_at(table: pa.Table, path: Path) -> Any:

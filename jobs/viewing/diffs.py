@@ -9,6 +9,7 @@ from typing import Final
 from jobs.viewing.blocks import CONTEXT, GENERATED, ORIGINAL, PLACE, MarkedLine
 
 _MAX_LINES: Final = 20_000  # of both texts; comparing takes seconds beyond
+_MAX_PAIRS: Final = 250_000  # of lines; beyond, lines that recur often aren't compared: it may take half a minute
 
 
 def diff_lines(old: Sequence[str], new: Sequence[str], context_lines: int | None = None) -> Iterator[MarkedLine]:
@@ -26,7 +27,7 @@ def diff_lines(old: Sequence[str], new: Sequence[str], context_lines: int | None
         yield from ((ORIGINAL, line) for line in old)
         yield from ((GENERATED, line) for line in new)
         return
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) > 500)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > _MAX_PAIRS)
     if context_lines is None:
         yield from _lines(matcher.get_opcodes(), old, new)
         return

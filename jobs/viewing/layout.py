@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from jobs.terminal.escapes import shown_lines
-from jobs.viewing.blocks import CONTEXT, FAINT, GENERATED, ORIGINAL, Block, Lines, Value, Verdicts, note
+from jobs.terminal.wording import counted
+from jobs.viewing.blocks import CONTEXT, FAINT, GENERATED, ORIGINAL, Block, Lines, MarkedLine, Value, Verdicts, note
 from jobs.viewing.diffs import diff_lines
 from transforms.rows.columns import CANDIDATES, PRESETS
 
@@ -78,10 +79,16 @@ def _any_row(row: Row, max_lines: int) -> Iterator[Block]:
     for name, value in _flat(row):
         shown = "null" if value is None else str(value)
         lines = shown_lines(shown[:_MAX_VALUE_CHARS]) or [""]
-        left = shown.count("\n") + 1 - max_lines
-        more = [(FAINT, f"({left:,} more lines)")] if left > 0 else []
         mark = FAINT if value is None else CONTEXT
-        yield Value(name, [*((mark, line) for line in lines[:max_lines]), *more])
+        yield Value(name, [*((mark, line) for line in lines[:max_lines]), *_left_out(shown, max_lines)])
+
+
+def _left_out(text: str, max_lines: int) -> Iterator[MarkedLine]:
+    num_lines = text.count("\n") + (not text.endswith("\n"))
+    if num_lines > max_lines:
+        yield FAINT, f"({counted(num_lines - max_lines, 'more line')})"
+    elif len(text) > _MAX_VALUE_CHARS:
+        yield FAINT, f"({counted(len(text) - _MAX_VALUE_CHARS, 'more character')})"
 
 
 def _flat(row: Row, prefix: str = "") -> Iterator[tuple[str, Any]]:

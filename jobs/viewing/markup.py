@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from jobs.terminal.escapes import html, visible
+from jobs.terminal.wording import counted
 from jobs.viewing import blocks
 from jobs.viewing.blocks import Block, MarkedLine, Value, Verdicts
 
@@ -85,7 +86,7 @@ def _code(lines: Iterable[MarkedLine]) -> str:
     shown = list(lines)
     left = len(shown) - MAX_LINES
     if left > 0:
-        shown = [*shown[:MAX_LINES], (blocks.FAINT, f"({left:,} more lines)")]
+        shown = [*shown[:MAX_LINES], (blocks.FAINT, f"({counted(left, 'more line')})")]
     return f'<div class="code">{"".join(_line(mark, line) for mark, line in shown)}</div>'
 
 

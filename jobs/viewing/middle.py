@@ -26,10 +26,8 @@ def middle_in_place(row: Mapping[str, Any], context_lines: int) -> Iterator[Bloc
     original, generated = row.get("original_middle"), row["generated_middle"]
     new = shown_lines(head + generated + tail)
     if original is None or original == generated:
-        whole = new if head or tail or generated else []
-        changed = [
-            (GENERATED if number <= generated.count("\n") else CONTEXT, line) for number, line in enumerate(whole)
-        ]
+        touched = len(shown_lines(head + generated)) if generated else 0
+        changed = [(GENERATED if number < touched else CONTEXT, line) for number, line in enumerate(new)]
     else:
         changed = list(diff_lines(shown_lines(head + original + tail), new))
     yield Lines([*_context(before), *changed, *_context(after)])

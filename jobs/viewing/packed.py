@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobs.terminal.escapes import one_line, shown_lines
+from jobs.terminal.wording import counted
 from jobs.viewing.blocks import CONTEXT, HEADING, Block, Lines, note
 
 COLUMNS = ("input_ids", "segment_ids", "parts", "text")
@@ -27,5 +28,5 @@ def packed_row(row: Mapping[str, Any], max_lines: int) -> Iterator[Block]:
         lines = shown_lines(row["text"][part["text_start"] : part["text_end"]])
         if len(lines) > 2 * max_lines:
             left = len(lines) - 2 * max_lines
-            lines = [*lines[:max_lines], f"({left:,} more lines)", *lines[-max_lines:]]
+            lines = [*lines[:max_lines], f"({counted(left, 'more line')})", *lines[-max_lines:]]
         yield Lines([(HEADING, one_line(f"- {where}  {facts}")), *((CONTEXT, line) for line in lines)])

@@ -100,9 +100,10 @@ def _parquet_in(folder: str) -> list[str]:
 
 def _candidates(path: str, rejected: bool) -> list[str]:
     output = OutputFolder(path)
-    if found := _parquet_in(output.rejected if rejected else output.data):
+    wanted, other = (output.rejected, output.data) if rejected else (output.data, output.rejected)
+    if found := _parquet_in(wanted):
         return found
-    if storage.exists(output.completed):
+    if storage.exists(output.completed) or _parquet_in(other):  # such as a copy of the kept rows' shards alone
         return []
     return storage.glob([path, storage.join(path, "**", "*.parquet")])
 

@@ -11,12 +11,16 @@ def is_text_type(kind: pa.DataType) -> bool:
         return is_text_type(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return is_text_type(kind.value_type)
+    return is_bytes_type(kind) or any(
+        test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    )
+
+
+def is_bytes_type(kind: pa.DataType) -> bool:
+    """Whether a column of this type contains bytes, in whichever of Arrow's layouts."""
     return any(
         test(kind)
         for test in (
-            pa.types.is_string,
-            pa.types.is_large_string,
-            pa.types.is_string_view,
             pa.types.is_binary,
             pa.types.is_large_binary,
             pa.types.is_binary_view,

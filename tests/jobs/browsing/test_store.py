@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from html import unescape
 from urllib.parse import parse_qs
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.browsing.pages import list_page
@@ -12,6 +16,9 @@ from jobs.browsing.request import ROWS_PER_PAGE, Asked, read_asked
 from jobs.browsing.store import Store
 from jobs.ledger.commits import commit_unit, new_attempt_id
 from jobs.storage.folders import OutputFolder
+from jobs.viewing.choosing import Choice, chosen_numbers
+from jobs.viewing.conditions import Condition
+from jobs.viewing.places import find_rows
 from model.errors import ConfigError
 from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
@@ -51,10 +58,37 @@ def test_conditions_text_and_order_choose_rows(store):
     assert numbers(store.page(Asked(table="rejected", text="alert(1)"))) == list(range(25))
 
 
+def test_a_list_tells_facts_and_verdicts_apart(store):
+    asked = Asked(where=("path=src/file_0.py",))
+    page = list_page(store, asked, store.page(asked))
+    assert '<div class="soft">language Go</div>' in page and "1 row; 1 to 1 shown" in page
+    assert '<span class="yes">ok exact_match</span> <span class="yes">ok parses</span>' in page
+
+
 def test_facets_count_what_meets_the_conditions(store):
     facets = store.page(Asked(where=("exact_match=true",))).facets
     assert facets == {"language": [("Go", 6), ("Python", 6)]}
     assert store.page(Asked(table="rejected")).facets["reason"] == [("cut_off", 30), ("does_not_parse", 10)]
+
+
+def test_a_text_is_no_condition_on_rows_without_a_column_to_search(tmp_path):
+    (tmp_path / "links").mkdir()
+    pq.write_table(pa.table({"input_ids": [[1], [2]]}), tmp_path / "a.parquet")
+    store = Store(str(tmp_path / "a.parquet"), 256, str(tmp_path / "links"))
+    with pytest.raises(ConfigError, match="no column here is searched for a text"):
+        store.page(Asked(text="x"))
+
+
+def test_each_link_of_a_facet_shows_the_rows_that_it_counts(tmp_path):
+    (tmp_path / "links").mkdir()
+    values = [" a", "a ", "a", "null", "", "a=b", "~x", None, "x\ty", "x\ny", "%", "x" * 1_000]
+    pq.write_table(pa.table({"language": values * 2}), tmp_path / "a.parquet")
+    store = Store(str(tmp_path / "a.parquet"), 256, str(tmp_path / "links"))
+    page = list_page(store, Asked(), store.page(Asked()))
+    links = re.findall(r'<li><a href="/\?([^"]*)">[^<]*</a><span>(\d+)</span>', page)
+    assert len(links) == 8 and page.count("<li><span>") == 4  # blanks at an end, a text `null`, too long a text
+    for query, count in links:
+        assert store.page(read_asked(parse_qs(unescape(query), keep_blank_values=True))).count == int(count) == 2
 
 
 def test_rows_are_read_whole_by_their_number(store):
@@ -91,6 +125,30 @@ def test_a_file_alone_has_no_rejected_rows(dataset, tmp_path):
     store = Store(str(next((dataset / "data").iterdir())).replace("[", "[[]").replace("*", "[*]"), 256, str(tmp_path))
     assert store.tables["kept"].total == 30 and store.tables["rejected"].total == 0
     assert store.page(Asked(table="rejected")).rows == []
+
+
+@pytest.mark.parametrize(
+    ("copied", "totals"), [("data", {"kept": 60, "rejected": 0}), ("rejected", {"kept": 0, "rejected": 40})]
+)
+def test_shards_of_one_table_alone_are_that_table_alone(dataset, tmp_path, copied, totals):
+    (tmp_path / "links").mkdir()
+    shutil.copytree(dataset / copied, tmp_path / "copy" / copied)
+    store = Store(str(tmp_path / "copy"), 256, str(tmp_path / "links"))
+    assert {table: rows.total for table, rows in store.tables.items()} == totals
+    with pytest.raises(ConfigError, match="no rejected rows at" if copied == "data" else "no rows at"):
+        find_rows(str(tmp_path / "copy"), rejected=copied == "data")
+
+
+def test_nan_and_bytes_that_are_no_text_are_no_value_in_files_either(tmp_path):
+    (tmp_path / "links").mkdir()
+    values = [1.0, float("nan"), 3.0, float("inf"), None]
+    table = pa.table({"size": values, "path": [b"a", "é".encode(), b"\xff", None, b"b"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    store = Store(str(tmp_path / "a.parquet"), 256, str(tmp_path / "links"))
+    for where, found in (("size>2", [2, 3]), ("size=null", [1, 4]), ("path~É", [1]), ("path=null", [2, 3])):
+        assert numbers(store.page(Asked(where=(where,)))) == found
+        assert chosen_numbers(store.tables["kept"], Choice(rows=9, only=[Condition.parse(where)]))[0] == found
+    assert numbers(store.page(Asked(sort="size"))) == [3, 2, 0, 1, 4] and numbers(store.page(Asked(text="É"))) == [1]
 
 
 def test_nothing_to_show_is_one_line(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from jobs.finalize import plots
 from jobs.finalize.figures import Figures, read_figures
 from jobs.finalize.report import html_report
+from jobs.terminal.wording import counted
 from jobs.viewing.places import Rows, shards_in
 from tests.jobs.finalize.test_summary import some_summary
 from transforms.rows.rejections import REJECTED_SCHEMA
@@ -77,10 +78,17 @@ def test_an_example_of_each_reason_tells_its_place_and_shows_the_answer_that_was
     assert "no &lt;script&gt;" in page and "second" not in page
 
 
+def test_reasons_without_an_example_on_the_page_are_counted(monkeypatch):
+    monkeypatch.setattr("jobs.finalize.report._MAX_EXAMPLES", 1)
+    found = len(some_summary()["rejected"])
+    assert found > 1 and f"and {counted(found - 1, 'more reason')}, in summary.json" in reported()
+
+
 def test_lengths_scores_and_languages_are_plotted_as_svg(figures):
     page = reported(figures)
-    for caption in ("tokens generated", "mean log-probability", "edit similarity to the original", "languages"):
-        assert f"<figcaption>{caption}</figcaption><svg" in page
+    for caption in ("tokens generated", "mean log-probability", "edit similarity to the original"):
+        assert f"<figcaption>{caption}, of 10 rows</figcaption><svg" in page
+    assert "<figcaption>languages</figcaption><svg" in page
     assert figures.languages == {"Python": 10} and len(figures.distributions["tokens generated"]) == 10
     assert "Of all 10 rows." in page
 
@@ -120,7 +128,19 @@ def test_a_plot_follows_the_pages_width_and_escapes_labels():
     assert '<svg viewBox="0 0 480 ' in svg and "<script>" not in svg and "&lt;b&gt;" in svg
 
 
-@pytest.mark.parametrize("values", [[0.5, 0.5], [1, 1, 1], [-3.5, 2.25, 0.0], list(range(1000)), [5, 10**7]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.5, 0.5],
+        [1, 1, 1],
+        [-3.5, 2.25, 0.0],
+        list(range(1000)),
+        [5, 10**7],
+        list(range(1000, 1300)),
+        [10**6, 10**6 + 9],
+        [-0.0001, -0.0002, -0.00015],
+    ],
+)
 def test_a_histogram_counts_every_value_in_few_bins_with_labels_of_their_own(values):
     found = plots.histogram(values)
     assert sum(count for _, count in found) == len(values) and len(found) <= 8
@@ -157,6 +177,15 @@ def test_columns_of_any_type_and_name_are_no_obstacle(tmp_path, columns):
     )
     assert found.rows_read == 5 and len(found.kept) == 1
     assert "Samples of kept rows" in html_report(some_summary(), found)
+
+
+def test_values_that_are_no_length_or_score_are_no_obstacle(tmp_path):
+    (tmp_path / "data").mkdir()
+    values = [1.7e308, -1.7e308, float("inf"), float("nan"), None, 1.0, 3.0]
+    pq.write_table(pa.table({"cluster_size": values}), tmp_path / "data/a.parquet")
+    found = read_figures(shards_in(str(tmp_path / "data")), Rows([]), {}, has_answers=False)
+    assert found.distributions == {"rows in the cluster": [1.0, 3.0]}
+    assert "rows in the cluster, of 2 rows" in html_report(some_summary(), found)
 
 
 def test_what_is_read_is_bounded_and_spread_over_all_files(tmp_path, monkeypatch):

@@ -96,3 +96,11 @@ def test_an_example_leaves_out_a_path_that_is_not_to_be_shown():
         "row": 4,
         "detail": "byte 3 is not valid UTF-8",
     }
+
+
+def test_a_detail_is_searched_whole_before_it_is_cut():
+    tally, address = RejectedTally(), "jane.roe" + "@" + "corp-mail.dev"
+    record = dict.fromkeys(REJECTED_SCHEMA.names) | {"kind": "row", "uri": "u", "row_group": 0, "row": 4}
+    record |= {"stage": "read", "reason": "not_utf8", "detail": f"{'x ' * 145}{address}"}
+    tally.add(pa.Table.from_pylist([record], REJECTED_SCHEMA))
+    assert "detail" not in tally.examples["row/read/not_utf8"]

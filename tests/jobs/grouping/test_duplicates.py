@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import multiprocessing
 import os
@@ -133,6 +134,14 @@ def test_the_table_of_clusters_says_of_each_row_asked_for_what_was_written(tmp_p
             found = table.of(np.array(numbers, np.int64))
             assert found == {place: entries[n] for place, n in enumerate(numbers) if n in entries}
         table.close()
+
+
+def test_a_table_of_clusters_from_before_paths_were_kept_in_it_is_read(tmp_path):
+    table = pa.Table.from_pylist([dataclasses.asdict(duplicates.Entry(3, 1, "near", 0.5, 2))], duplicates.SCHEMA)
+    pq.write_table(table.drop_columns(["kept_path"]), tmp_path / duplicates.FILE)
+    opened = duplicates.Duplicates(str(tmp_path / duplicates.FILE))
+    assert opened.of(np.array([2, 3])) == {1: duplicates.Entry(3, 1, "near", 0.5, 2, kept_path=None)}
+    opened.close()
 
 
 def test_a_row_that_cannot_be_signed_is_named_and_costs_itself_alone(tmp_path, caplog):
