@@ -7,6 +7,7 @@ column `text` and, if they exist, the columns `id` and `language` are read.
 from __future__ import annotations
 
 import ast
+import contextlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,6 +98,13 @@ def _layout(stem: str) -> _Layout:
     return _BENCHMARKS.get(stem, (stem, "id", ((_TEXT,),)))
 
 
+def check_benchmarks(folder: Path) -> None:
+    """Looks at the columns of a folder's files alone. Raises ConfigError, see `_read`."""
+    for path in _files(folder):
+        with _opened(path):
+            pass
+
+
 def _read(folder: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The name, without its suffix, and the rows of each Parquet file in a folder.
 
@@ -104,26 +112,42 @@ def _read(folder: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         ConfigError: There is no such file, or one can't be read or lacks a column with text: a search for nothing would
             find nothing.
     """
-    paths = sorted(folder.glob("*.parquet"))
-    if not paths:
-        raise ConfigError(f"benchmarks {folder}: expected a folder with files *.parquet, found none")
-    for path in paths:
-        _, id_column, groups = _layout(path.stem)
-        texts = {column for columns in groups for column in columns}
-        try:
-            with pq.ParquetFile(path) as file:
-                names = file.schema_arrow.names
-                if missing := sorted(texts.difference(names)):
-                    given = one_line(", ".join(names), SHOWN_CHARS)
-                    raise ConfigError(f"benchmarks {path}: expected a column {missing[0]}, its columns are {given}")
-                table = file.read([name for name in names if name in {*texts, id_column, "language"}])
+    for path in _files(folder):
+        _, id_column, _ = _layout(path.stem)
+        texts = _text_columns(path.stem)
+        with _opened(path) as file:
+            table = file.read([name for name in file.schema_arrow.names if name in {*texts, id_column, "language"}])
             for column in texts:
                 at = table.schema.get_field_index(column)
                 table = table.set_column(at, column, table.column(at).cast(pa.string()))
             rows = table.to_pylist()
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise ConfigError(f"benchmarks {path}: {one_line(str(error), SHOWN_CHARS)}") from None
         yield path.stem, rows
+
+
+def _files(folder: Path) -> list[Path]:
+    paths = sorted(folder.glob("*.parquet"))
+    if not paths:
+        raise ConfigError(f"benchmarks {folder}: expected a folder with files *.parquet, found none")
+    return paths
+
+
+def _text_columns(stem: str) -> set[str]:
+    _, _, groups = _layout(stem)
+    return {column for columns in groups for column in columns}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A file that has its layout's columns with text. Raises ConfigError, also for what is raised while it is read."""
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if missing := sorted(_text_columns(path.stem).difference(names)):
+                given = one_line(", ".join(names), SHOWN_CHARS)
+                raise ConfigError(f"benchmarks {path}: expected a column {missing[0]}, its columns are {given}")
+            yield file
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ConfigError(f"benchmarks {path}: {one_line(error, SHOWN_CHARS)}") from None
 
 
 def _language(text: str, row: dict[str, object]) -> str:
