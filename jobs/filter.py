@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.options import (
@@ -51,7 +52,10 @@ class Options(GrowOptions, PolicyOptions, LicenseColumnOptions, OptOutOptions, C
     allow_unknown_license: bool = option(True, help="Keep files without a recognized license.")
     decontaminate: bool = option(True, help="Reject files that contain items of public code benchmarks.")
     benchmarks: tuple[str, ...] = option(
-        (), help="Folders of Parquet files (columns id, text) with additional benchmarks.", metavar="DIR", is_path=True
+        (),
+        help="Folders of Parquet files (columns text and, if there, id and language) with additional benchmarks.",
+        metavar="DIR",
+        is_path=True,
     )
     min_ngrams: int = option(
         3,
@@ -129,4 +133,9 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         from transforms.filters.own import make_stages
 
         options = replace(options, stages_sha256=make_stages(options.stages, options.stage_values)[1])
+    if options.decontaminate and options.benchmarks:
+        from transforms.filters.benchmarks import check_benchmarks
+
+        for folder in options.benchmarks:  # before the plan is made, which keeps the options
+            check_benchmarks(Path(folder))
     return run_job("filter", options, beam_args, build_work(all_options(options)))

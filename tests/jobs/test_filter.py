@@ -129,6 +129,15 @@ def test_an_unknown_policy_type_is_one_line_and_nothing_is_written(tmp_path, cap
     assert not (tmp_path / "out").exists()
 
 
+def test_benchmarks_without_text_are_one_line_and_the_output_stays_free_for_others(tmp_path, capfd):
+    corpus, output, own = write_corpus(tmp_path / "in.parquet", [row("x = 1\n")]), tmp_path / "out", tmp_path / "own"
+    assert run(corpus, output, "--benchmarks", str(own)) == 2
+    assert "own: expected a folder with files *.parquet, found none" in capfd.readouterr().err
+    own.mkdir()
+    pq.write_table(pa.table({"text": ["a text of its own"]}), own / "own.parquet")
+    assert run(corpus, output, "--benchmarks", str(own)) == 0
+
+
 def test_an_input_column_that_has_a_results_name_is_kept_under_another(tmp_path):
     rows = [{**row("a = 1\n"), "licenses": "theirs", "findings": 3}]
     del rows[0]["detected_licenses"]

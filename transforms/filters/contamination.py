@@ -27,6 +27,7 @@ from transforms.filters.benchmark_index import (
 from transforms.filters.benchmarks import benchmark_programs, benchmark_texts
 from transforms.filters.renamed import RenamedIndex, build_renamed, is_renamed, load_renamed, merge_renamed
 from transforms.filters.stage import Stage, StageResult, struct_reader
+from transforms.languages.lookup import find_language
 from transforms.rows.row import Row
 
 CONTAMINATION_TYPE: Final = pa.struct(
@@ -92,7 +93,8 @@ class ContaminationStage(Stage):
             return [self._result([]) for _ in rows]
         texts = [row.content for row in rows]
         verbatim = open_index(self.folders).find_all(texts)
-        renamed = open_renamed(self.folders).find_all(texts, [row.language for row in rows])
+        languages = [find_language(row.language, row.path, row.content) for row in rows]
+        renamed = open_renamed(self.folders).find_all(texts, [found.name if found else "" for found in languages])
         return [self._result([*own, *self._others(own, more)]) for own, more in zip(verbatim, renamed, strict=True)]
 
     def _others(self, verbatim: Sequence[Contamination], renamed: Sequence[Contamination]) -> list[Contamination]:

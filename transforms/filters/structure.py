@@ -120,36 +120,45 @@ class _Kind:
 
     def encode(self, texts: Sequence[bytes]) -> StructureBatch:
         starts = np.cumsum([0, *(len(text) + 1 for text in texts)])
-        hashes, offsets, is_name = self._tokens(b"\n".join(texts))
+        data = b"\n".join(texts)
+        hashes, offsets = _tokens(data)
         bounds = np.searchsorted(offsets, starts)
-        begins = np.flatnonzero(_function_words().among(hashes))
+        inner = bounds[:-1][bounds[:-1] < len(hashes)]
+        is_name = _MAY_BEGIN_NAME.take(np.frombuffer(data, np.uint8).take(offsets)) & ~self.kept.among(hashes)
+        is_name &= ~_follows_dot(hashes, inner)
+        begins = np.flatnonzero(_function_words().among(hashes) & ~is_name)  # `func` may be a name
         names = np.flatnonzero(is_name)
         floor = np.zeros(len(hashes), np.intp)
         floor[begins] = begins
-        inner = bounds[:-1][bounds[:-1] < len(hashes)]
         floor[inner] = inner
         distance = names - _last_use(hashes[names], names)
         is_new = (distance > _REACH) | (names - distance < np.maximum.accumulate(floor)[names])
         hashes[names] = _distances().take(np.where(is_new, 0, np.minimum(distance, _REACH)))
         return StructureBatch(hashes, offsets, bounds.tolist(), starts[:-1].tolist())
 
-    def _tokens(self, data: bytes) -> tuple[Hashes, npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-        """The hashes and offsets of words and marks, and which of them are the program's own names."""
-        hashes, offsets, before = [], [], 0
-        for block in blocks_of(data):
-            block_hashes, block_offsets = hash_tokens(block)
-            hashes.append(block_hashes)
-            offsets.append(block_offsets + before)
-            before += len(block)
-        found = np.frombuffer(data, np.uint8)
-        words, at = np.concatenate(hashes), np.concatenate(offsets)
-        marks = np.flatnonzero(_IS_MARK.take(found))
-        values, where = np.concatenate((words, _marks().take(found.take(marks)))), np.concatenate((at, marks))
-        order = np.argsort(where, kind="stable")
-        values, where = values.take(order), where.take(order)
-        is_name = _MAY_BEGIN_NAME.take(found.take(where))
-        is_name[1:] &= values[:-1] != _marks()[ord(".")]
-        return values, where, is_name & ~self.kept.among(values)
+
+def _tokens(data: bytes) -> tuple[Hashes, npt.NDArray[np.intp]]:
+    """The hashes and offsets of words and marks."""
+    hashes, offsets, before = [], [], 0
+    for block in blocks_of(data):
+        block_hashes, block_offsets = hash_tokens(block)
+        hashes.append(block_hashes)
+        offsets.append(block_offsets + before)
+        before += len(block)
+    found = np.frombuffer(data, np.uint8)
+    words, at = np.concatenate(hashes), np.concatenate(offsets)
+    marks = np.flatnonzero(_IS_MARK.take(found))
+    values, where = np.concatenate((words, _marks().take(found.take(marks)))), np.concatenate((at, marks))
+    order = np.argsort(where, kind="stable")
+    return values.take(order), where.take(order)
+
+
+def _follows_dot(hashes: Hashes, begins: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Which tokens follow a dot of the same text; `begins` are the texts' first tokens."""
+    follows = np.zeros(len(hashes), np.bool_)
+    follows[1:] = hashes[:-1] == _marks()[ord(".")]
+    follows[begins] = False
+    return follows
 
 
 def _last_use(names: Hashes, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

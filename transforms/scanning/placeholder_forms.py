@@ -8,6 +8,7 @@ password: "<SECRET_1>"                  anywhere else
 
 from __future__ import annotations
 
+import bisect
 import re
 from functools import cached_property
 
@@ -20,6 +21,7 @@ _SQL = frozenset(("SQL", "PLSQL", "PLpgSQL", "TSQL"))
 _SNIFFED_CHARS = 200
 _NEAR_CHARS = 200
 _HERE_DOCUMENT = re.compile(r"(?<!<)<<(?!<)-?[ \t]*(?P<quote>[\"']?)\\?(?P<word>[A-Za-z_]\w*)(?P=quote)")
+_CLOSING_LINE = re.compile(r"^\t*(?P<word>[A-Za-z_]\w*)\r?$\n?", re.M)
 _SETTINGS = re.compile(r"[ \t]*(?:ONBUILD[ \t]+)?(?:ENV|ARG|LABEL|MAINTAINER)\b", re.IGNORECASE)
 """The instructions of a Dockerfile that set values, and aren't run by a shell."""
 _ELEMENT_BEFORE = re.compile(r"(?<![=-])>[^<>{}=;]*\Z")
@@ -57,9 +59,20 @@ class PlaceholderForms:
         )
 
     @cached_property
-    def _is_dockerfile(self) -> bool:
+    def _instructions(self) -> list[int]:
+        """Where the instructions of a Dockerfile begin, in characters; nowhere in other files. A backslash continues
+        an instruction on the next line that isn't blank."""
         found = find_language(self._language, self._path, self._text)
-        return found is not None and found.name == "Dockerfile"
+        if found is None or found.name != "Dockerfile":
+            return []
+        begins, at, is_continued = [], 0, False
+        for line in self._text.split("\n"):
+            if not is_continued:
+                begins.append(at)
+            at += len(line) + 1
+            if stripped := line.rstrip():
+                is_continued = stripped.endswith("\\")
+        return begins
 
     @cached_property
     def _lexical(self) -> Lexical:
@@ -70,32 +83,35 @@ class PlaceholderForms:
 
     @cached_property
     def _here_documents(self) -> list[tuple[int, int]]:
-        """The spans of the bodies of here-documents, in characters."""
+        """The spans of the bodies of here-documents, in order, in characters."""
+        closings: dict[str, list[tuple[int, int]]] = {}
+        for line in _CLOSING_LINE.finditer(self._text):
+            closings.setdefault(line["word"], []).append(line.span())
         spans: list[tuple[int, int]] = []
-        last = 0  # the end of the last one's closing line
+        last = next_line = 0  # the end of the last one's closing line, and of the line that opens one
         for opened in _HERE_DOCUMENT.finditer(self._text):
             if spans and spans[-1][0] <= opened.start() < last:
                 continue
-            start = max(self._text.find("\n", opened.end()) + 1, last)
-            closing = re.compile(rf"^\t*{re.escape(opened['word'])}\r?$\n?", re.M).search(self._text, start)
-            if start > opened.end() and closing is not None:  # else a shift in an expression
-                spans.append((start, closing.start()))
-                last = closing.end()
+            if opened.end() > next_line:
+                next_line = self._text.find("\n", opened.end()) + 1
+            if not next_line:
+                break
+            start = max(next_line, last)
+            own = closings.get(opened["word"], [])
+            closing = bisect.bisect_left(own, (start, 0))
+            if closing < len(own):  # else a shift in an expression
+                spans.append((start, own[closing][0]))
+                last = own[closing][1]
         return spans
 
     def _redirects(self, start: int) -> bool:
         """Whether `<` would redirect in a shell's text outside strings: not in a here-document, nor in an instruction
         of a Dockerfile that sets a value."""
-        if any(first <= start < end for first, end in self._here_documents):
+        document = bisect.bisect_right(self._here_documents, start, key=lambda span: span[0]) - 1
+        if document >= 0 and start < self._here_documents[document][1]:
             return False
-        return not self._is_dockerfile or _SETTINGS.match(self._instruction_at(start)) is None
-
-    def _instruction_at(self, start: int) -> str:
-        """The first line of a Dockerfile's instruction, which a backslash continues."""
-        first = self._text.rfind("\n", 0, start) + 1
-        while first and self._text[:first].rstrip().endswith("\\"):
-            first = self._text.rfind("\n", 0, first - 1) + 1
-        return self._text[first:start]
+        instruction = bisect.bisect_right(self._instructions, start) - 1
+        return instruction < 0 or _SETTINGS.match(self._text, self._instructions[instruction], start) is None
 
     def _is_number(self, start: int, byte_start: int, value: str) -> bool:
         """Whether digits are a number of code, not within a comment, a string or the text of an element."""

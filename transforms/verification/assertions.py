@@ -26,9 +26,9 @@ _ASSERTS: Final[Mapping[str, str]] = {
     "C++": r"\b(?:static_)?assert\s*\(",
     "C#": r"\b(?:Debug|Trace)\s*\.\s*(?:Assert|Fail)\b|\bAssert\s*\.\s*\w",
     "Go": r"\.\s*(?:Error|Errorf|Fatal|Fatalf|Fail|FailNow)\s*\(",
-    "Java": r"\bassert\w*\b",
+    "Java": r"\bassert\w*\b|\bfail\s*\(",
     "JavaScript": r"\bassert\b|\bexpect\s*\(",
-    "Kotlin": r"\b(?:assert|expect)\w*\s*[({<]",
+    "Kotlin": r"\b(?:assert|expect|fail)\w*\s*[({<]",
     "Rust": r"\b(?:debug_)?assert\w*!",
 }
 _RAISES: Final[Mapping[str, str]] = {

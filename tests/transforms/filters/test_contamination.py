@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.errors import ConfigError
 from transforms.filters.benchmark_index import BenchmarkIndex, build_index, merge_indexes
 from transforms.filters.contamination import ContaminationStage, open_index
 from transforms.rows.ngrams import tokens_of
@@ -107,3 +110,34 @@ def test_all_n_grams_of_a_short_item_are_enough_and_one_of_a_long_one_is_not(tmp
     assert stage_reason(stage, " ".join(WORDS[20:28])) is None
     assert stage_reason(stage, " ".join(WORDS[:13])) is None
     assert stage_reason(stage, " ".join(WORDS[:14])) == "holds_a_benchmark_item"
+
+
+UNREADABLE = {
+    "no such folder": (None, "expected a folder with files"),
+    "no Parquet file": ({}, "expected a folder with files"),
+    "another file by that name": ({"own": b"PAR1 but no more"}, "own.parquet: "),
+    "no text": ({"own": {"prompt": ["x"]}}, "expected a column text, its columns are prompt"),
+    "a public set in another layout": ({"mbpp": {"text": ["x"], "code": ["x"]}}, "expected a column solution"),
+    "texts that are lists": ({"own": {"text": [["x"]]}}, "own.parquet: "),
+    "texts that are no UTF-8": ({"own": {"text": [b"\xff"]}}, "own.parquet: "),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_benchmarks_that_can_not_be_searched_for_are_refused(tmp_path: Path, name: str):
+    files, message = UNREADABLE[name]
+    for stem, content in (files or {}).items():
+        path = tmp_path / f"{stem}.parquet"
+        path.write_bytes(content) if isinstance(content, bytes) else pq.write_table(pa.table(content), path)
+    with pytest.raises(ConfigError, match=message) as caught:
+        ContaminationStage(folders=(str(tmp_path if files is not None else tmp_path / "gone"),)).open()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int8(), pa.string())])
+def test_a_users_texts_are_read_whatever_the_columns_type(tmp_path: Path, text: pa.DataType):
+    words = " ".join(WORDS[:14])
+    pq.write_table(pa.table({"text": pa.array([words, None], pa.string()).cast(text)}), tmp_path / "own.parquet")
+    stage = ContaminationStage(folders=(str(tmp_path),))
+    found = stage.examine(Row(SourceRef("in.parquet", 0, 0), f"x {words} x", "", "")).columns["contamination"]
+    assert [(one["benchmark"], one["item"], one["num_ngrams"]) for one in found] == [("own", "0", 3)]

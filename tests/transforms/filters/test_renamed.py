@@ -70,6 +70,19 @@ def test_a_copy_with_other_names_comments_and_layout_is_found(name):
     assert items_in(COPIES[name]) == ["task/1#renamed"]
 
 
+@pytest.mark.parametrize("name", ["func", "fn", "fun", "function"])
+def test_a_word_that_begins_a_function_elsewhere_is_a_name_like_any(name):
+    assert items_in(RENAMED.replace("d", name).replace(f"{name}ef", "def")) == ["task/1#renamed"]
+
+
+@pytest.mark.parametrize("before", ["", "x.", "x = 1.\n"])
+def test_a_text_has_the_same_tokens_whatever_text_is_before_it(before):
+    python = find_language("python")
+    assert python is not None
+    batch = next(structure_batches([before, "x = 1"], python))
+    assert batch.hashes[batch.bounds[1] :].tolist() == hashes_of("x = 1")
+
+
 OTHERS = {
     "two names where there was one": RENAMED.replace("d = 0\n    return", "x = 0\n    return"),
     "one name where there were two": RENAMED.replace("if e < b", "if e < a"),
@@ -157,8 +170,8 @@ def test_an_index_is_the_same_after_it_was_written_and_merged(tmp_path):
     assert load_renamed(path).items == ()
 
 
-def row(text: str, language: str = "python") -> Row:
-    return Row(SourceRef("in.parquet", 0, 0), text, "", "", language=language)
+def row(text: str, language: str = "python", path: str = "") -> Row:
+    return Row(SourceRef("in.parquet", 0, 0), text, "", "", language=language, path=path)
 
 
 def test_a_users_own_benchmark_is_found_renamed_and_the_row_says_so(tmp_path: Path):
@@ -180,6 +193,12 @@ def test_a_language_column_says_what_the_texts_are_written_in(tmp_path: Path):
         [row(JAVA.replace("sum", "acc").replace("total", "f").replace("values", "q"), "java"), row(RENAMED)]
     )
     assert [is_reason.rejection is not None for is_reason in found] == [True, False]
+
+
+@pytest.mark.parametrize("at", [("", "a.py"), ("Python", ""), (" ", "run.py"), ("python", "a.txt")])
+def test_a_row_without_a_language_is_searched_in_that_of_its_path(tmp_path: Path, at: tuple[str, str]):
+    pq.write_table(pa.table({"text": [SOLUTION]}), tmp_path / "own.parquet")
+    assert ContaminationStage(folders=(str(tmp_path),)).examine(row(RENAMED, *at)).rejection is not None
 
 
 def test_renamed_names_its_findings():

@@ -114,3 +114,17 @@ def test_with_a_key_a_value_has_one_placeholder_in_all_files(content_filter, mon
     found = [re.findall(r"<EMAIL_\d+>|198\.1[89]\.\d+\.\d+", made.filter_input(text).text) for text in texts]
     assert len(set(found[0])) == 2 and found[1] == found[0][:1] and found[3] == found[2][-1:]
     assert made.filter_input(made.filter_input(texts[0]).text).text == made.filter_input(texts[0]).text
+
+
+@pytest.mark.parametrize(
+    ("path", "before"),
+    [
+        ("a.sh", "".join(f"cat <<A{number}\n" for number in range(60_000))),  # none of which ends
+        ("a.sh", " ".join(f"$((1 <<A{number}))" for number in range(60_000)) + "\n"),
+        ("Dockerfile", "RUN a \\\n" + " && b \\\n" * 60_000),
+    ],
+)
+def test_what_many_lines_mean_for_a_placeholder_is_read_once(content_filter, path, before):
+    """Read once for each line, or for each finding, this would take minutes."""
+    text = before + f"export DB_PASSWORD={PW} \\\n" * 500
+    assert content_filter.filter_input(text, path=path).text.count("'<SECRET_1>'") == 500

@@ -23,9 +23,13 @@ CALLS = {
     "Java": (
         "class T { public static void main(String[] a) { A.half(4); /* throw */ } }",
         *("assert A.half(4) == 2;", "throw new AssertionError();", "assertEquals(2, A.half(4))"),
+        'try { A.half(0); fail("no"); } catch (ArithmeticException e) {}',
     ),
     "JavaScript": ("test('asserts', () => { half(4); });", "assert.equal(half(4), 2)", "throw 1", "expect(half(4))"),
-    "Kotlin": ("fun main() { half(4) }", "check(half(4) == 2)", "assertEquals(2, half(4))", "require(half(4) == 2)"),
+    "Kotlin": (
+        "fun main() { half(4) }",
+        *("check(half(4) == 2)", "assertEquals(2, half(4))", "require(half(4) == 2)", "if (half(4) != 2) fail()"),
+    ),
     "Python": (
         'def test_half():\n    half(4)\n    "assert"\n',
         *("assert half(4) == 2", "self.assertEqual(half(4), 2)", "with raises(ValueError): half(4)", "raise E"),

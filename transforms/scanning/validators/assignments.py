@@ -12,11 +12,11 @@ the complete value, and considers three things: the kind of name, the shape of t
 
 from __future__ import annotations
 
-import functools
 import re
 from re import Match
 
 from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.assigned_values import MAX_VALUE_BYTES, MIN_BYTES, MIN_WEAK_BYTES, value_confidence
 from transforms.scanning.validators.chosen_words import is_chosen_word
 from transforms.scanning.validators.other_trades import (
     is_call_about_secrets,
@@ -25,57 +25,28 @@ from transforms.scanning.validators.other_trades import (
     is_of_another_attribute,
     is_of_another_trade,
 )
+from transforms.scanning.validators.secret_names import (
+    HASH_NAME,
+    MAX_NAME_BYTES,
+    NOT_A_SECRET_NAME,
+    PASSWORD_NAME,
+    name_kind,
+    whole_name,
+)
 from transforms.scanning.validators.secret_values import (
     is_hex_hash,
     is_path_or_url,
     is_placeholder,
     is_punctuation_mix,
-    is_symbol_mix,
     is_uuid,
     is_wordlike,
     looks_random,
-    shannon_entropy,
-    word_share,
 )
 
-MAX_VALUE_BYTES = 2048
-_MAX_NAME_BYTES = 64
-_MIN_BYTES, _MIN_WEAK_BYTES = 5, 16
-"""Minimum length of a value, and its minimum length if the name is weak evidence."""
 _MIN_CHOSEN_BYTES = 8
 """Minimum length of a word that is a password, if nothing else tells it."""
 _LONG_VALUE_BYTES = 64
 """Names inside a longer value are not validated again: a line of `a=a=a=` is validated once, not at each name."""
-_NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$"
-_PASSWORD_NAME = re.compile(
-    rb"(?i)pa?ss?w|pass(?:phrase|code)|pwd|(?:^|[_.\-\d])pass$|(?:^|[_.\-])pw$|(?:^|[a-z])PW$|[a-z]Pass$|psw|identified|contrase|passwort|kennwort|parol"
-)
-_STRONG_NAME = re.compile(
-    rb"(?i)secret|token|api[_.-]?key|apikey|(?:access|auth|private|signing|encryption|client|account|storage|master|service|license|app|admin|deploy|consumer|session|shared|server|rest|write|user|security|ssh|webhook)[_.-]?key|credential|bearer|oauth"
-)
-_NOT_A_SECRET_NAME = re.compile(
-    rb"(?i)(?:^|[_.-])(?:public|pub|foreign|primary|csrf_?param|cache|partition|sort|row|hot|short|foreignkey|keyboard|translation|i18n)[_.-]?key"
-    rb"|tokeni[sz]|monkey|keyboard|keycode|secretary|passport|bypass|compass|passive|passenger|passing|keyframe|keypress|keydown|keyup|keyword|keychar|hockey|turkey|donkey"
-)
-_TAIL_OF_OTHER_THINGS = re.compile(
-    rb"(?i)(?:[_.-]?(?:file|filename|path|dir|url|uri|endpoint|field|label|text|hint|prompt|msg|message|error|errors|regexp?|pattern|format|policy|prefix|suffix|header|param|params|placeholder"
-    rb"|class|type|types|name|names|len|length|size|count|num|number|expir\w*|ttl|timeout|date|time|age|min|max|enabled|required|column|attribute|attr|index|idx|selector|element|input|form|view|page|screen|dialog|title"
-    rb"|description|desc|help|algorithm|algo|alg|mode|provider|store|manager|service|handler|helper|util|utils|factory|builder|config|option|options|list|set|map|dict|array|group|role|scope|kind|strength|rules?|validator|changed|reset|forgot\w*"
-    rb"|confirm\w*|version|arn|region|source|origin|ref|env|var|variable|hash|hashes|digest|checksum|fingerprint|signature_?alg\w*|budget|limit|usage|s3|bucket|ids?)s?)$"
-)
-_SECRET_WORD_END = re.compile(
-    rb"(?i)(?:passw(?:or)?d|pass|passphrase|passcode|pwd|secret|token|key|credentials?|auth|salt|login|bearer|access)s?$"
-)
-_OWNED_KEY = re.compile(rb"(?i)([a-z]{2,20})[_.-]?keys?\d?$|(?:^|[_.-])(pat|cred|auth|salt|private|access)$")
-_STRUCTURE_KEY = re.compile(
-    rb"(?i)(?:cache|primary|foreign|sort|hash|row|partition|lookup|map|dict|group|object|bucket|item|index|query|event|state|route|unique|composite|public|pub|the|this|new|old|first|last|next|by|on|in|of|is|has|get|set|for"
-    rb"|to|with|no|all|any|each|sub|parent|child|node|tree|data|json|yaml|config|option|setting|param|prop|attr|field|column|table|record|entity|model|message|msg|text|label|locale|lang|i18n|menu|tab|page|view|shortcut|hot|modifier"
-    rb"|arrow|enter|esc|ctrl|alt|shift|meta|tooltip|icon|color|style|class|css|theme|feature|metric|trace|span|log|debug|test|image|file|path|dir|url|uri|host|domain|region|registry|reg|default|base|root|name|id|type|kind|tag|note|piano|music|translation|cell|idempotency|dedup|session_?storage|local_?storage)$"
-)
-_HASH_NAME = re.compile(
-    rb"(?i)hash|digest|checksum|sha\d*|md5|commit|etag|integrity|fingerprint|revision|uuid|guid|thumbprint"
-)
-_QUALIFIER = re.compile(rb"(?i)(?:(?:secret|api|access|private|auth|client|encryption)[ ])?$")
 _QUOTED = {q: re.compile(rb"[^\\\nQ]*+(?:\\[^\n][^\\\nQ]*+)*+".replace(b"Q", q)) for q in (b'"', b"'", b"`")}
 _SPACE, _BEFORE_SPACE = re.compile(rb"\s"), re.compile(rb"\S*+")
 _DIGIT, _LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
@@ -103,22 +74,17 @@ _NAMES_A_PASSWORD = re.compile(
 )
 _ITS_NAME = re.compile(rb"(?i)pass|secret|token|key$|^<")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,15}")
-_REGEX = re.compile(rb"\(\.[*+]|\][+*?{]|\\[dwsDWSb]|\(\?[:=!P<]|^\^.+\$$")
-_CHARSET_NAME = re.compile(
-    rb"(?i)(?:utf|iso|cp|latin|windows|koi8|euc|shift|us)[-_]?(?:\d[\d_-]*|ascii|jis|jp|kr|r|u)(?:[-_](?:sig|le|be))?\Z"
-)
 _IDENTIFIER = re.compile(rb"_*(?:[A-Za-z]+\d{0,4}|\d{1,4})(?:_+[A-Za-z0-9]+)+\Z")
-_CASE_CHANGE = re.compile(rb"[a-z][A-Z]|[A-Z]{2}[a-z]")
 
 
 def assigned_secret(candidate: Candidate) -> Verdict | None:
     """Validates an assignment. Confidence: 0.9 for random values with a strong name, 0.5 for those with a weak name."""
     match, data = candidate.match, candidate.data
-    name = _whole_name(data, match.start("word"), match.end("name"))
-    kind = _name_kind(name)
+    name = whole_name(data, match.start("word"), match.end("name"))
+    kind = name_kind(name)
     if not kind or _OUR_PLACEHOLDER.fullmatch(name):
         return None
-    before = data[max(0, match.start() - _MAX_NAME_BYTES) : match.end("name")].removesuffix(name)
+    before = data[max(0, match.start() - MAX_NAME_BYTES) : match.end("name")].removesuffix(name)
     opening, separator, start = match.group("open"), match.group("sep"), match.start("v")
     if _is_not_assigned(name, before, data[match.end("name") : start], separator):
         return None
@@ -132,7 +98,7 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
         quote, end = b"", _bare_end(data, start)
     if end - start > _LONG_VALUE_BYTES:
         candidate.document.skip_until[candidate.rule.id] = end
-    if end - start < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES):
+    if end - start < (MIN_WEAK_BYTES if kind == "weak" else MIN_BYTES):
         return None
     value = data[start:end]
     is_element = b">" in separator and data.startswith(b"</", end)  # an XML element's content counts as quoted
@@ -143,7 +109,7 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
         end = start + len(value)
     if quote and b"%" in value and _FORMATTED.match(data, end + 1):
         return None  # "key%d" % number
-    if b"," in separator and (_IDENTIFIER.match(value) or (value.isalnum() and _PASSWORD_NAME.search(value))):
+    if b"," in separator and (_IDENTIFIER.match(value) or (value.isalnum() and PASSWORD_NAME.search(value))):
         return None  # a list of names
     if b"(" in separator and (is_wordlike(value) or is_call_about_secrets(name)):
         return None  # set_password("service1", ...)
@@ -160,7 +126,7 @@ def _is_chosen_here(candidate: Candidate, name: bytes, value: bytes, separator: 
         return False
     if len(value) < _MIN_CHOSEN_BYTES and not _USER_BESIDE.search(candidate.before(80)):
         return False
-    is_word = is_chosen_word(value, _MIN_BYTES + 1) and not is_placeholder(value)
+    is_word = is_chosen_word(value, MIN_BYTES + 1) and not is_placeholder(value)
     return is_word and not candidate.document.is_translation
 
 
@@ -174,10 +140,10 @@ def _is_not_assigned(name: bytes, before: bytes, between: bytes, separator: byte
 
 
 def _cached_confidence(candidate: Candidate, kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
-    """Like `_confidence`, computed once per document for repeated values."""
+    """Like `value_confidence`, computed once per document for repeated values."""
     known, key = candidate.document.confidences, (kind, name, value, quoted)
     if key not in known:
-        known[key] = _confidence(kind, name, value, quoted=quoted)
+        known[key] = value_confidence(kind, name, value, quoted=quoted)
     return known[key]
 
 
@@ -190,7 +156,7 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
     quote = candidate.match.group("open")
     end = _quoted_end(candidate.data, start, quote) if quote else _bare_end(candidate.data, start)
     value = candidate.data[start:end].rstrip(b".:,")
-    before = candidate.before_match(_MAX_NAME_BYTES)
+    before = candidate.before_match(MAX_NAME_BYTES)
     if is_of_another_trade(candidate.match.group("word"), before) or candidate.data[start + len(value) :][:1] == b"=":
         return None
     if len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16):
@@ -219,7 +185,7 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
             if clear and b"-" not in candidate.match.group("sep")
             else None
         )
-    if _HASH_NAME.search(candidate.before(40)) or (b"-" in candidate.match["sep"] and is_joined_word(value)):
+    if HASH_NAME.search(candidate.before(40)) or (b"-" in candidate.match["sep"] and is_joined_word(value)):
         return None
     is_random = is_uuid(value) or is_hex_hash(value) or (looks_random(value, 3.3) and value.count(b"-") < 3)
     return Verdict(start, start + len(value), confidence=0.6) if is_random else None
@@ -229,10 +195,10 @@ def directive_secret(candidate: Candidate) -> Verdict | None:
     """Validates a quoted value that follows a secret's name after only a space, as in build and server configuration
     languages."""
     name, start = (
-        _whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name")),
+        whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name")),
         candidate.span[0],
     )
-    kind = _name_kind(name)
+    kind = name_kind(name)
     end = _quoted_end(candidate.data, start, candidate.match["open"])
     value = candidate.data[start:end]
     if kind in ("", "weak") or end <= start or not (looks_random(value, 2.8) or is_punctuation_mix(value)):
@@ -244,11 +210,11 @@ def directive_secret(candidate: Candidate) -> Verdict | None:
 def settings_secret(candidate: Candidate) -> Verdict | None:
     """Validates a complete line of a settings file, which can't contain expressions. The value of a password name is a
     password, whether one word or several; the value of a key name must look random or be a phrase."""
-    kind = _name_kind(candidate.match["name"])
+    kind = name_kind(candidate.match["name"])
     value = candidate.value if candidate.match["open"] else _COMMENT.sub(b"", candidate.value)
     if (
         kind in ("", "weak")
-        or len(value) < _MIN_BYTES
+        or len(value) < MIN_BYTES
         or is_placeholder(value)
         or is_path_or_url(value)
         or _ITS_NAME.search(value)
@@ -265,7 +231,7 @@ def _is_settings_password(value: bytes) -> bool:
     """Whether the value of a password's name in settings is one: no number, no expression, no word of programs."""
     if _BARE_NUMBER.match(value) or _EXPRESSION.search(value) or is_no_secret(value):
         return False
-    return is_chosen_word(value, _MIN_BYTES) or (len(value) > _MIN_BYTES and not _PLAIN.match(value))
+    return is_chosen_word(value, MIN_BYTES) or (len(value) > MIN_BYTES and not _PLAIN.match(value))
 
 
 def config_password(candidate: Candidate) -> Verdict | None:
@@ -274,13 +240,13 @@ def config_password(candidate: Candidate) -> Verdict | None:
     document = candidate.document
     if not document.is_line_config or is_of_another_trade(candidate.match["name"], b""):
         return None
-    return settings_secret(candidate) if _name_kind(candidate.match["name"]) == "password" else None
+    return settings_secret(candidate) if name_kind(candidate.match["name"]) == "password" else None
 
 
 def environment_secret(candidate: Candidate) -> Verdict | None:
     """Validates a value in a place for one text: after a variable's name, or in the element beside its name."""
     name, value = candidate.match["name"].replace(b" ", b"_"), candidate.value
-    kind = "" if is_of_another_trade(name, b"") else _name_kind(name)
+    kind = "" if is_of_another_trade(name, b"") else name_kind(name)
     if kind in ("", "weak") or is_placeholder(value) or is_path_or_url(value):
         return None
     confidence = _cached_confidence(candidate, kind, name, value, quoted=True)
@@ -293,7 +259,7 @@ def settings_random(candidate: Candidate) -> Verdict | None:
     """Validates a long value of upper-case letters, lower-case letters and digits in a settings file, whatever its
     name."""
     name, value = candidate.match.group().partition(b"=")[0], candidate.value
-    if _HASH_NAME.search(name) or _NOT_A_SECRET_NAME.search(name) or is_hex_hash(value):
+    if HASH_NAME.search(name) or NOT_A_SECRET_NAME.search(name) or is_hex_hash(value):
         return None
     is_mixed = all(kind.search(value) for kind in (_DIGIT, _CAPITAL, _SMALL))
     good = is_mixed and looks_random(value, 4.0) and not is_placeholder(value) and not is_path_or_url(value)
@@ -303,7 +269,7 @@ def settings_random(candidate: Candidate) -> Verdict | None:
 def named_secret(candidate: Candidate) -> Verdict | None:
     """Validates the value of an explicit pair: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
     name, value = candidate.match.group("name"), candidate.value
-    kind = "" if is_of_another_trade(name, b"") else _name_kind(name)
+    kind = "" if is_of_another_trade(name, b"") else name_kind(name)
     if not kind:
         return None
     confidence = _cached_confidence(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
@@ -321,44 +287,13 @@ def compared_secret(candidate: Candidate) -> Verdict | None:
     value = line[start + 1 : -1]
     if start < 0:
         return None
-    name = _whole_name(data, candidate.match.start("word"), candidate.match.end("name"))
-    kind = _name_kind(name)
-    confidence = _confidence(kind, name, value, quoted=True) if kind else None
+    name = whole_name(data, candidate.match.start("word"), candidate.match.end("name"))
+    kind = name_kind(name)
+    confidence = value_confidence(kind, name, value, quoted=True) if kind else None
     if confidence is None:
         return None
     end = max(0, at - 200) + len(data[max(0, at - 200) : at].rstrip()) - 1
     return Verdict(end - len(value), end, confidence=confidence)
-
-
-def _whole_name(data: bytes, start: int, end: int) -> bytes:
-    window = data[max(0, start - _MAX_NAME_BYTES) : start]
-    left = start - len(window) + len(window.rstrip(_NAME_CHARS))
-    if left >= 2 and data[left - 1 : left] == b" ":
-        left = left - len(_QUALIFIER.search(data[max(0, left - 12) : left]).group())  # type: ignore[union-attr]
-    return data[left:end]
-
-
-@functools.lru_cache(maxsize=1 << 15)
-def _name_kind(name: bytes) -> str:
-    """ "password", "strong", "weak", or "" for names that only resemble names of secrets."""
-    if _NOT_A_SECRET_NAME.search(name) or _names_another_thing(name):
-        return ""
-    if _PASSWORD_NAME.search(name):
-        return "password"
-    if _STRONG_NAME.search(name):
-        return "strong"
-    owner = _OWNED_KEY.search(name)
-    return "strong" if owner and not _STRUCTURE_KEY.search(owner.group(1) or b"") else "weak"
-
-
-def _names_another_thing(name: bytes) -> bool:
-    """Whether the last word of a name means something other than a secret: `token_type`, `passwordField`, but not the
-    `service` in `apikey_myservice`."""
-    tail = _TAIL_OF_OTHER_THINGS.search(name)
-    if not tail or re.search(rb"(?i)(?:access|secret)_?key_?id$", name):
-        return False
-    is_a_word = tail.start() == 0 or not name[tail.start() : tail.start() + 1].islower()
-    return is_a_word or _SECRET_WORD_END.search(name[: tail.start()]) is not None
 
 
 def looks_until(match: Match[bytes]) -> int:
@@ -416,60 +351,3 @@ def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, openi
     if not _DIGIT.search(value) and not (document.is_config and len(value) >= 8) and not looks_random(value):
         return False
     return not document.is_code or document.lexical.is_text(start)
-
-
-def _confidence(kind: str, name: bytes, value: bytes, *, quoted: bool) -> float | None:
-    size = len(value)
-    if size < (_MIN_WEAK_BYTES if kind == "weak" else _MIN_BYTES) or size >= MAX_VALUE_BYTES:
-        return None
-    if is_placeholder(value) or is_path_or_url(value):
-        return None
-    if _REGEX.search(value) or _CHARSET_NAME.match(value) or is_no_secret(value):
-        return None
-    if value.lower().replace(b"-", b"_").strip(b"_") in name.lower().replace(b"-", b"_") or b"\x00" in value:
-        return None
-    if value.count(b" ") > (1 if size > 24 else 0) and word_share(value) > 0.4:
-        return None
-    if kind != "weak" and is_punctuation_mix(value):
-        return 0.6
-    if kind == "password":
-        return _password_confidence(value, quoted)
-    if is_uuid(value) or is_hex_hash(value):
-        return 0.7 if kind == "strong" and not _HASH_NAME.search(name) else None
-    if kind == "strong":
-        good = size >= 8 and looks_random(value, 2.8) and not _HASH_NAME.search(name)
-        good = good or (size >= 16 and value.isdigit() and len(set(value)) >= 5 and not _HASH_NAME.search(name))
-        return (0.9 if shannon_entropy(value) > 3.5 else 0.7) if good else None
-    good = looks_random(value, 3.5) and not re.search(rb"[\s:.]", value) and not _HASH_NAME.search(name)
-    return 0.5 if good else None
-
-
-def _password_confidence(value: bytes, quoted: bool) -> float | None:
-    """The confidence of a password, or None. A password need not be random, but must not be a word, label or
-    sentence."""
-    classes = [re.search(p, value) is not None for p in (rb"[a-z]", rb"[A-Z]", rb"\d", rb"[^A-Za-z0-9\s_.\-\x80-\xff]")]
-    if re.search(rb"\s", value) and word_share(value) > 0.35:
-        return None
-    if classes[2] and (classes[0] or classes[1]):
-        return 0.8
-    if is_symbol_mix(value):
-        return 0.7
-    if classes[3] and sum(classes) >= 2 and not re.search(rb"[.?:,;]\Z|^[#.@:%&]|[<>=]|\s", value) and size_ok(value):
-        return 0.7
-    if classes[2] and not classes[0] and not classes[1]:
-        return 0.5 if quoted and len(value) >= 6 else None
-    if len(value) >= 8 and word_share(value) < 0.4 and not _is_identifier(value):
-        return 0.6
-    return None
-
-
-def size_ok(value: bytes) -> bool:
-    """Whether a value with special characters is long enough for a password and is not an identifier with
-    punctuation."""
-    return len(value) >= 6 and not (is_wordlike(value) and len(value) > 16)
-
-
-def _is_identifier(value: bytes) -> bool:
-    return re.fullmatch(rb"[A-Za-z]+(?:[_.-][A-Za-z]+)+", value) is not None or (
-        _CASE_CHANGE.search(value) is not None and word_share(value) > (0.45 if len(value) >= 16 else 0.3)
-    )
