@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 
 from transforms.packing.facts import Import
-from transforms.packing.resolution.index import RepositoryIndex, once_an_index
+from transforms.packing.resolution.index import RepositoryIndex, joined, once_an_index
+
+_REPLACED = re.compile(r'^\s*(?:replace\s+)?"?([^\s"()]+)"?(?:\s+v\S+)?\s+=>\s+"?([^\s"]+)', re.MULTILINE)
 
 
 def resolve_go(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
@@ -36,10 +38,16 @@ def _package(folder: str, index: RepositoryIndex) -> list[str]:
 
 @once_an_index
 def _modules(index: RepositoryIndex) -> list[tuple[str, str]]:
-    """Module path and folder of each `go.mod`, longest path first."""
+    """Module path and folder of each `go.mod`, and of what one of them is replaced by here; longest path first."""
     found = []
     for folder, text in index.configs_named("go.mod"):
         match = re.search(r'^\s*module\s+"?([^\s"]+)', text, re.MULTILINE)
         if match:
             found.append((match.group(1), folder))
-    return sorted(found, key=lambda item: (-len(item[0]), item))
+    folders = dict(found)
+    for folder, text in index.configs_named("go.mod"):
+        for old, new in _REPLACED.findall(text):
+            place = joined(folder, new) if new.startswith(("./", "../")) else folders.get(new)
+            if place is not None:
+                found.append((old, place))
+    return sorted(set(found), key=lambda item: (-len(item[0]), item))
