@@ -74,8 +74,8 @@ def pair_tests(
     by_name: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in sorted(implementations):
         if name_under_test(path) is None:
-            for name in _names(path):
-                by_name[_key(name, path)].append(path)
+            for own in _names(path):
+                by_name[_key(own, path)].append(path)
     pairs = {}
     for path in sorted(paths):
         name = name_under_test(path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +33,7 @@ class Import:
 
     Args:
         target: The module, namespace or path, without quotes; "" for Python's `from . import x`.
-        names: The imported names: those of a from-import, else empty.
+        names: The imported names: those of a from-import, Go's name for the package if it is given one, else empty.
         form: The kind of statement, in the language's own terms: `from`, `wildcard`, `mod`, `angle`, ...
         level: Number of Python's leading dots.
         is_nested: Whether it is in a function or under `if TYPE_CHECKING`, and so doesn't run when the file is loaded.
@@ -55,9 +55,10 @@ class FileFacts:
         grammar: `transforms.languages.grammars.grammar_name`, or "".
         imports: In the order of the file.
         package: Declared package or namespace, with `.`; the module that a C++ file exports.
-        declares: Names of top-level types and functions (Java, Kotlin, C#, PHP).
+        declares: Names of top-level types and functions (Java, Kotlin, C#, PHP), and what a Go file exports.
         uses: Names in the text that may be declared in files which it doesn't import one by one: types, in Kotlin also
-            what is called. Only where a package or a wildcard import makes them relevant; sorted.
+            what is called, in Go with the package, as `money.Total`. Only where a package or a wildcard import makes
+            them relevant; sorted.
     """
 
     path: str
@@ -81,13 +82,15 @@ def read_facts(path: str, text: str, language: str = "", *, top_lines: int | Non
     reader = _READERS.get(grammar)
     if reader is None:
         return FileFacts(path, grammar)
-    is_named = grammar in _NAMED
+    is_named, whole = grammar in _NAMED, text
     if top_lines is not None and not is_named:
         text = _head(text, top_lines)
     source = syntax.parse(text.encode("utf-8", "surrogatepass"), grammar)
     if source is None:
         return FileFacts(path, grammar)
     imports = [found for found, line in reader(source) if top_lines is None or line < top_lines]
+    if grammar == "go":
+        return _go_facts(path, whole, imports)
     if grammar == "cpp":
         module, is_interface = _cpp_module(source)
         return FileFacts(path, grammar, tuple(imports), module if is_interface else "")
@@ -235,8 +238,31 @@ def _kotlin(source: syntax.Source) -> list[Found]:
 
 
 def _go(source: syntax.Source) -> list[Found]:
-    nodes = _captured(source, "(import_spec path: (_) @x)")
-    return [(Import(source.text(node).strip('"`'), form="package"), node.start_point[0]) for node in nodes]
+    found = []
+    for node in _captured(source, "(import_spec) @x"):
+        path, alias = node.child_by_field_name("path"), node.child_by_field_name("name")
+        names = (source.text(alias),) if alias is not None and alias.type == "package_identifier" else ()
+        found.append((Import(source.text(path).strip('"`'), names, "package"), node.start_point[0]))
+    return found
+
+
+_GO_PACKAGE: Final = re.compile(r"^package[ \t]+(\w+)", re.MULTILINE)
+_GO_DECLARED: Final = re.compile(
+    r"^(?:func|type|var|const)[ \t]+([A-Z]\w*)"
+    r"|^\t([A-Z]\w*)(?:[ \t]*,[ \t]*\w+)*[ \t]+(?:=|[\w\[*.]+[ \t]*(?:=|$|struct|interface))",  # in parentheses
+    re.MULTILINE,
+)
+_GO_USED: Final = re.compile(r"(?<![.\w])(\w+\.[A-Z]\w*)")
+
+
+def _go_facts(path: str, text: str, imports: Sequence[Import]) -> FileFacts:
+    """A package is imported as a whole: which of its files are meant follows from the names that are used of it."""
+    package = _GO_PACKAGE.search(text)
+    declares = dict.fromkeys(one or other for one, other in _GO_DECLARED.findall(text)[:_MAX_USES])
+    uses = set(_GO_USED.findall(text)[:_MAX_USES]) if imports else set()
+    return FileFacts(
+        path, "go", tuple(imports), package.group(1) if package else "", tuple(declares), tuple(sorted(uses))
+    )
 
 
 def _rust(source: syntax.Source) -> list[Found]:

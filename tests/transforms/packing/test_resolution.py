@@ -297,3 +297,25 @@ def test_modules_of_cpp_are_found_by_the_name_that_they_export():
         ("impl.cpp", "shop.cpp"),
         ("main.cpp", "shop.cpp"),
     }
+
+
+def test_of_a_go_package_those_files_are_imported_whose_names_are_used():
+    files = {
+        "go.mod": "module example.com/shop\n",
+        "main.go": (
+            'package main\n\nimport (\n\t"example.com/shop/money"\n\tm2 "example.com/shop/tax"\n'
+            '\t_ "example.com/shop/side"\n)\n\nfunc main() { money.Total(1); x := m2.Rate; y.Other() }\n'
+        ),
+        "money/total.go": "package money\n\nfunc Total(x int) int { return x }\n",
+        "money/other.go": "package money\n\nfunc Other() {}\n\nfunc (t T) Total() {}\n",
+        "tax/rate.go": "package tax\n\nconst (\n\tRate = 7\n\tBase int = 1\n)\n",
+        "tax/due.go": "package tax\n\ntype Due struct {\n\tAmount int\n}\n",
+        "side/a.go": "package side\n",
+        "side/b.go": "package side\n",
+    }
+    assert edges_of(files) == {
+        ("main.go", "money/total.go"),
+        ("main.go", "tax/rate.go"),
+        ("main.go", "side/a.go"),
+        ("main.go", "side/b.go"),
+    }

@@ -46,6 +46,8 @@ class RepositoryIndex:
             self.by_folder[folder].append(path)
             self._by_end[name].append(path)
             self._by_end[f"{posixpath.basename(folder)}/{name}"].append(path)
+            if fact.grammar == "go":
+                continue  # its packages are folders
             if fact.declares:
                 self.by_package[fact.package].append(path)
             for declared in dict.fromkeys(fact.declares):
