@@ -37,7 +37,7 @@ from transforms.packing.documents import DocumentRecipe, SourceFile  # noqa: E40
 from transforms.packing.facts import read_facts  # noqa: E402
 from transforms.packing.graph import dependency_edges  # noqa: E402
 from transforms.packing.order import order_repository  # noqa: E402
-from transforms.packing.resolution import CONFIG_NAMES, RepositoryIndex, resolve  # noqa: E402
+from transforms.packing.resolution import RepositoryIndex, is_config, resolve  # noqa: E402
 from transforms.packing.rows import RowPacker  # noqa: E402
 from transforms.rows.row import content_sha256  # noqa: E402
 
@@ -132,7 +132,7 @@ def bench_small_repositories() -> dict[str, float]:
     truth: dict[str, set[str]] = {}
     for name, files in module.REPOSITORIES.items():
         facts = [read_facts(path, text, top_lines=None) for path, text in files.items()]
-        configs = {path: text for path, text in files.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES}
+        configs = {path: text for path, text in files.items() if is_config(path)}
         edges = dependency_edges(RepositoryIndex(facts, "org/shop", configs))
         for path in files:
             found[f"{name}:{path}"] = set(edges.get(path, ()))
@@ -217,7 +217,7 @@ Edge = tuple[str, str]  # a file, and one that it imports
 def edges_of(name: str, files: Files) -> tuple[list[str], dict[str, frozenset[str]]]:
     """A repository's files in dependency order, and its resolved imports."""
     facts = [read_facts(path, text) for path, text in files.items() if text]
-    configs = {path: text for path, text in files.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES}
+    configs = {path: text for path, text in files.items() if is_config(path)}
     ordered = order_repository(RepositoryIndex(facts, name, configs))
     return ordered.paths, ordered.imports
 

@@ -41,6 +41,12 @@ class Options(SpanSettings, FrozenPolicyOptions, OptOutOptions, CommonOptions):
     )
     spm_rate: float = option(0.5, help="Fraction of FIM documents in suffix-prefix-middle order.", minimum=0, maximum=1)
     spm_mode: Literal["spm", "spm_v2"] = option("spm", help="SPM variant; see transforms/fim/formats.py.")
+    context_share: float = option(
+        0.25,
+        help="Maximum fraction of a row that repeats, without loss, what its files import; 0: none.",
+        minimum=0,
+        maximum=0.75,
+    )
     path_line: bool = option(True, help="Start each document with a line that holds the file's path.")
     max_middle_tokens: int = option(256, help="Maximum middle length in tokens.", minimum=1, metavar="TOKENS")
     top_lines: int = option(
@@ -80,6 +86,7 @@ def build_work(options: Mapping[str, Any]) -> PackWork:
             max_middle_tokens=o.max_middle_tokens,
         ),
         context_length=o.context_length,
+        context_share=o.context_share,
         columns=COLUMNS,
         limits=RowLimits(max_content_bytes=int(o.max_content_mb * 1_000_000)),
         content_filter=None if o.policy == "none" else ContentFilter(o.policy),

@@ -25,6 +25,7 @@ from jobs.finalize.shard_plan import FILES_KEY, KINDS, Kind
 from jobs.forgetting.searching import places_of
 from jobs.ledger.commits import CommitRecord
 from jobs.storage.folders import OutputFolder
+from transforms.packing.documents import TRAINED
 
 _BATCH_ROWS = 1024
 _PARTS, _PART_KEY = "parts", ("repo_name", "path", "content_sha256")
@@ -116,7 +117,8 @@ def _keys(output: OutputFolder, path: str) -> Iterator[tuple[frozenset[Hashable]
         for place, target, some in zip(places, targets, parts, strict=True):
             number += 1
             if some:
-                yield frozenset(tuple(part.get(name) for name in _PART_KEY) for part in some), None
+                trained = (part for part in some if part.get("role", TRAINED) == TRAINED)
+                yield frozenset(tuple(part.get(name) for name in _PART_KEY) for part in trained), None
             else:
                 yield frozenset([number if place is None else place]), target
 

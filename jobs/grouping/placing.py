@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from transforms.packing.facts import FileFacts, Import
 from transforms.packing.order import IMPORTS, POSITION, order_repository
-from transforms.packing.resolution import CONFIG_NAMES, RepositoryIndex
+from transforms.packing.resolution import RepositoryIndex, is_config
 
 FactsOf = Sequence[FileFacts | None]
 
@@ -41,7 +42,7 @@ def place(
         if facts[row] is not None and path:
             by_path[path].append(row)
     firsts = {path: same[0] for path, same in by_path.items()}
-    configs = {path: text_of(row) for path, row in firsts.items() if path.rsplit("/", 1)[-1] in CONFIG_NAMES}
+    configs = {path: text_of(row) for path, row in firsts.items() if is_config(path)}
     known = (found for row in firsts.values() if (found := facts[row]))
     ordered = order_repository(RepositoryIndex(known, name, configs))
     sequence = [row for path in ordered.paths for row in by_path[path]]
@@ -67,7 +68,7 @@ def taken(entries: pa.Table, placed: Iterable[Placed]) -> pa.Table:
 
 
 class SharedImports:
-    """Makes equal imports one object: they are most of a large repository's memory."""
+    """Makes equal imports and names one object: they are most of a large repository's memory."""
 
     def __init__(self) -> None:
         self._same: dict[Import, Import] = {}
@@ -75,4 +76,5 @@ class SharedImports:
     def of(self, facts: FileFacts) -> FileFacts:
         """The same facts, with shared imports."""
         imports = tuple(self._same.setdefault(found, found) for found in facts.imports)
-        return FileFacts(facts.path, facts.grammar, imports, facts.package, facts.declares, facts.uses)
+        uses = tuple(map(sys.intern, facts.uses))
+        return FileFacts(facts.path, facts.grammar, imports, facts.package, facts.declares, uses)

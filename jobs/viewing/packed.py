@@ -11,6 +11,7 @@ from typing import Any
 from jobs.terminal.escapes import one_line, shown_lines
 from jobs.terminal.wording import counted
 from jobs.viewing.blocks import CONTEXT, HEADING, Block, Lines, note
+from transforms.packing.documents import TRAINED
 
 COLUMNS = ("input_ids", "segment_ids", "parts", "text")
 
@@ -22,6 +23,8 @@ def packed_row(row: Mapping[str, Any], max_lines: int) -> Iterator[Block]:
     for part in row["parts"]:
         segment = row["segment_ids"][part["token_start"]]
         facts = f"segment {segment}  tokens {part['token_start']:,} to {part['token_end']:,}  {part['fim_mode']}"
+        if part.get("role", TRAINED) != TRAINED:
+            facts += f"  context without loss: {part['role']}"
         if part["span_kind"] is not None:
             facts += f" {part['span_kind']} at {part['span_start']:,} to {part['span_end']:,}"
         where = f"{part['repo_name']} {part['path']} [{part['start']:,} to {part['end']:,}]"

@@ -72,6 +72,7 @@ def packed_here(corpus, job_dir, content_filter=None, workers=0, counts=None):
         tokenizer="embedded",
         recipe=DocumentRecipe(),
         context_length=512,
+        context_share=0.25,
         columns=COLUMNS,
         limits=RowLimits(),
         content_filter=content_filter,
@@ -111,6 +112,8 @@ def rebuilt(packed):
     pieces = defaultdict(list)
     for row in packed:
         for part in row["parts"]:
+            if part["role"] != "file":
+                continue
             ids = row["input_ids"][part["token_start"] : part["token_end"]]
             if part["fim_mode"] == "none":
                 text = tokenizer.decode(ids[part["path_tokens"] :])

@@ -24,6 +24,8 @@ from transforms.packing.tokens import Ids, TextTokens
 from transforms.rows.row import derive_seed
 
 PLAIN: Final = "none"
+TRAINED: Final = "file"
+"""The role of a document that is trained on."""
 
 # Longer lines are split when a file is split, at whitespace if there is any.
 LONG_LINE_CHARS: Final = 2000
@@ -90,12 +92,13 @@ class Document:
 
     Args:
         file: The source file.
-        start, end: Characters of the file's content.
+        start, end: Characters of the file's content; of context none.
         ids: Path line, control tokens and text.
         text: What they stand for, control tokens by name.
         fim_mode: The layout, or `none`.
         span: The middle's span, in characters of the file's content; None without FIM.
         path_tokens, prefix_tokens, middle_tokens, suffix_tokens: Lengths of the parts; without FIM all text is prefix.
+        role: `file`, or as context (`transforms.packing.context`) a `copy` of a file or its `signatures`.
     """
 
     file: SourceFile
@@ -109,6 +112,7 @@ class Document:
     prefix_tokens: int
     middle_tokens: int
     suffix_tokens: int
+    role: str = TRAINED
 
 
 def make_document(
@@ -143,7 +147,8 @@ def make_document(
     )
     texts = (tokenizer.piece(part) if isinstance(part, int) else file.content[slice(*cuts[part])] for part in laid)
     text = path_line + "".join(texts)
-    return Document(file, start, end, ids, text, mode, span, len(path_ids), *map(len, parts.values()))
+    prefix, middle, suffix = map(len, parts.values())
+    return Document(file, start, end, ids, text, mode, span, len(path_ids), prefix, middle, suffix)
 
 
 def _choose_fim(

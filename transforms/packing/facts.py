@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ from transforms.languages.grammars import grammar_name
 # The number of top lines in which imports count; the paper says "the top N lines" without N.
 TOP_LINES: Final = 200
 
-# Type-like names used by a file with a wildcard import; a file has a few hundred, a generated one may have more.
+# A file has a few hundred names, a generated one may have more.
 _MAX_USES: Final = 2000
 
 
@@ -33,7 +33,7 @@ class Import:
 
     Args:
         target: The module, namespace or path, without quotes; "" for Python's `from . import x`.
-        names: The imported names: those of a from-import, else empty.
+        names: The imported names: those of a from-import, Go's name for the package if it is given one, else empty.
         form: The kind of statement, in the language's own terms: `from`, `wildcard`, `mod`, `angle`, ...
         level: Number of Python's leading dots.
         is_nested: Whether it is in a function or under `if TYPE_CHECKING`, and so doesn't run when the file is loaded.
@@ -54,9 +54,11 @@ class FileFacts:
         path: Path in the repository, with `/`.
         grammar: `transforms.languages.grammars.grammar_name`, or "".
         imports: In the order of the file.
-        package: Declared package or namespace, with `.`.
-        declares: Names of top-level types and functions (Java, Kotlin, C#, PHP).
-        uses: Type-like names in the text, if a wildcard import makes them relevant.
+        package: Declared package or namespace, with `.`; the module that a C++ file exports.
+        declares: Names of top-level types and functions (Java, Kotlin, C#, PHP), and what a Go file exports.
+        uses: Names in the text that may be declared in files which it doesn't import one by one: types, in Kotlin also
+            what is called, in Go with the package, as `money.Total`. Only where a package or a wildcard import makes
+            them relevant; sorted.
     """
 
     path: str
@@ -64,7 +66,7 @@ class FileFacts:
     imports: tuple[Import, ...] = ()
     package: str = ""
     declares: tuple[str, ...] = ()
-    uses: frozenset[str] = frozenset()
+    uses: tuple[str, ...] = ()
 
 
 def read_facts(path: str, text: str, language: str = "", *, top_lines: int | None = TOP_LINES) -> FileFacts:
@@ -80,22 +82,42 @@ def read_facts(path: str, text: str, language: str = "", *, top_lines: int | Non
     reader = _READERS.get(grammar)
     if reader is None:
         return FileFacts(path, grammar)
-    is_named = grammar in _NAMED
+    is_named, whole = grammar in _NAMED, text
     if top_lines is not None and not is_named:
         text = _head(text, top_lines)
     source = syntax.parse(text.encode("utf-8", "surrogatepass"), grammar)
     if source is None:
         return FileFacts(path, grammar)
     imports = [found for found, line in reader(source) if top_lines is None or line < top_lines]
+    if grammar == "go":
+        return _go_facts(path, whole, imports)
+    if grammar == "cpp":
+        module, is_interface = _cpp_module(source)
+        return FileFacts(path, grammar, tuple(imports), module if is_interface else "")
     if not is_named:
         return FileFacts(path, grammar, tuple(imports))
     package, declares = _declared(source)
-    has_wildcard = any(found.form == "wildcard" for found in imports)
-    uses = frozenset(_TYPE_NAME.findall(text)[:_MAX_USES]) if has_wildcard else frozenset()
-    return FileFacts(path, grammar, tuple(imports), package, declares, uses)
+    is_relevant = grammar in SHARED_PACKAGES or any(found.form == "wildcard" for found in imports)
+    uses = _uses(text, grammar) - set(declares) if is_relevant else ()
+    return FileFacts(path, grammar, tuple(imports), package, declares, tuple(sorted(uses)))
 
 
+# Files of a package see each other's declarations without an import.
+SHARED_PACKAGES: Final = frozenset({"java", "kotlin"})
+
+_COMMENT_OR_STRING: Final = re.compile(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*[\s\S]*?\*/')
 _TYPE_NAME: Final = re.compile(r"\b[A-Z]\w*")
+_CALLED_NAME: Final = re.compile(r"(?<![.\w])[a-z_]\w*(?=\s{0,4}[({<])")  # not `x.name()`: most such are members
+_KOTLIN_FUNCTION: Final = re.compile(r"\bfun\s+(?:<[^>]*>\s*)?(?:[\w<>?, ]+\.)?(\w+)\s*\(")
+
+
+def _uses(text: str, grammar: str) -> set[str]:
+    code = _COMMENT_OR_STRING.sub(" ", text)
+    names = _TYPE_NAME.findall(code)
+    if grammar == "kotlin":
+        own = set(_KOTLIN_FUNCTION.findall(code))
+        names += [name for name in _CALLED_NAME.findall(code) if name not in own]
+    return set(itertools.islice(dict.fromkeys(names), _MAX_USES))
 
 
 def _head(text: str, lines: int) -> str:
@@ -129,6 +151,31 @@ def _python(source: syntax.Source) -> list[Found]:
         is_wildcard = any(child.type == "wildcard_import" for child in node.children)
         form = "wildcard" if is_wildcard else "from"
         found.append((Import(target, tuple(names), form, level, is_nested), line))
+    if b"import_module" in source.data or b"__import__" in source.data:
+        found += _python_calls(source)
+    return found
+
+
+_IMPORT_CALLS: Final = frozenset({"import_module", "importlib.import_module", "__import__"})
+
+
+def _python_calls(source: syntax.Source) -> list[Found]:
+    """`importlib.import_module("a.b")`, and `".b"` of the package that the file is in."""
+    found = []
+    for node in _captured(source, "(call arguments: (argument_list . (string))) @x"):
+        arguments = node.child_by_field_name("arguments")
+        literal = arguments.named_children[0] if arguments is not None else None
+        if literal is None or source.text(node.child_by_field_name("function")) not in _IMPORT_CALLS:
+            continue
+        written = re.fullmatch(r"""(['"])(\.*)([\w.]*)\1""", source.text(literal))
+        if written and (written.group(2) or written.group(3)):
+            dots, target = written.group(2), written.group(3)
+            package = source.text(arguments)
+            if dots and "__package__" not in package and "__name__" not in package:
+                continue  # of a package that isn't known
+            form = "import" if target else "from"
+            is_nested = _is_nested(source, node)
+            found.append((Import(target, (), form, len(dots), is_nested), node.start_point[0]))
     return found
 
 
@@ -191,8 +238,31 @@ def _kotlin(source: syntax.Source) -> list[Found]:
 
 
 def _go(source: syntax.Source) -> list[Found]:
-    nodes = _captured(source, "(import_spec path: (_) @x)")
-    return [(Import(source.text(node).strip('"`'), form="package"), node.start_point[0]) for node in nodes]
+    found = []
+    for node in _captured(source, "(import_spec) @x"):
+        path, alias = node.child_by_field_name("path"), node.child_by_field_name("name")
+        names = (source.text(alias),) if alias is not None and alias.type == "package_identifier" else ()
+        found.append((Import(source.text(path).strip('"`'), names, "package"), node.start_point[0]))
+    return found
+
+
+_GO_PACKAGE: Final = re.compile(r"^package[ \t]+(\w+)", re.MULTILINE)
+_GO_DECLARED: Final = re.compile(
+    r"^(?:func|type|var|const)[ \t]+([A-Z]\w*)"
+    r"|^\t([A-Z]\w*)(?:[ \t]*,[ \t]*\w+)*[ \t]+(?:=|[\w\[*.]+[ \t]*(?:=|$|struct|interface))",  # in parentheses
+    re.MULTILINE,
+)
+_GO_USED: Final = re.compile(r"(?<![.\w])(\w+\.[A-Z]\w*)")
+
+
+def _go_facts(path: str, text: str, imports: Sequence[Import]) -> FileFacts:
+    """A package is imported as a whole: which of its files are meant follows from the names that are used of it."""
+    package = _GO_PACKAGE.search(text)
+    declares = dict.fromkeys(one or other for one, other in _GO_DECLARED.findall(text)[:_MAX_USES])
+    uses = set(_GO_USED.findall(text)[:_MAX_USES]) if imports else set()
+    return FileFacts(
+        path, "go", tuple(imports), package.group(1) if package else "", tuple(declares), tuple(sorted(uses))
+    )
 
 
 def _rust(source: syntax.Source) -> list[Found]:
@@ -213,7 +283,36 @@ def _rust(source: syntax.Source) -> list[Found]:
             tree = re.sub(r"\s+", " ", source.text(argument))
             paths = _use_paths(tree) if _use_depth(tree) <= _MAX_USE_DEPTH else []
             found += [(Import(path, form="use"), line) for path in paths]
-    return found
+    return [*found, *_rust_inline(source)]
+
+
+def _rust_inline(source: syntax.Source) -> list[Found]:
+    """Paths that start at the crate or a module above and stand in the code: `crate::a::b()`."""
+    if not any(start in source.data for start in (b"crate::", b"super::", b"self::")):
+        return []
+    found: dict[str, int] = {}
+    for node in _captured(source, "[(scoped_identifier)(scoped_type_identifier)] @x"):
+        parent = node.parent
+        is_outermost = parent is None or parent.type not in _RUST_PATHS
+        path = source.text(node) if is_outermost else ""
+        if path.startswith(("crate::", "super::", "self::")) and re.fullmatch(r"\w+(?:::\w+)+", path):
+            found.setdefault(path, node.start_point[0])
+    return [(Import(path, form="use", is_nested=True), line) for path, line in found.items()]
+
+
+# Paths in these are parts of longer ones, or of an import that is read as a whole.
+_RUST_PATHS: Final = frozenset(
+    {
+        "scoped_identifier",
+        "scoped_type_identifier",
+        "scoped_use_list",
+        "use_declaration",
+        "use_list",
+        "use_as_clause",
+        "use_wildcard",
+        "visibility_modifier",
+    }
+)
 
 
 def _name(source: syntax.Source, node: tree_sitter.Node) -> str:
@@ -271,9 +370,55 @@ def _split_top(text: str) -> list[str]:
 def _c(source: syntax.Source) -> list[Found]:
     found = []
     for node in _captured(source, "(preproc_include path: [(string_literal)(system_lib_string)] @x)"):
+        if _is_left_out(source, node):
+            continue
         form = "quote" if node.type == "string_literal" else "angle"
         found.append((Import(source.text(node).strip('"<>'), form=form), node.start_point[0]))
     return found
+
+
+def _is_left_out(source: syntax.Source, node: tree_sitter.Node) -> bool:
+    """Whether a node is what `#if 0` leaves out; what stands after its `#else` is not."""
+    child, parent = node, node.parent
+    while parent is not None:
+        if parent.type == "preproc_if":
+            is_other = child.type in ("preproc_else", "preproc_elif")
+            if not is_other and source.text(parent.child_by_field_name("condition")).strip() in ("0", "false"):
+                return True
+        child, parent = parent, parent.parent
+    return False
+
+
+_MODULE_IMPORT: Final = re.compile(rb"^[ \t]*(?:export[ \t]+)?import[ \t]+(:?[\w.]+(?::[\w.]+)?)[ \t]*;", re.MULTILINE)
+_MODULE: Final = re.compile(rb"^[ \t]*(export[ \t]+)?module[ \t]+([\w.]+(?:[ \t]*:[ \t]*[\w.]+)?)[ \t]*;", re.MULTILINE)
+_C_COMMENT: Final = re.compile(rb"//[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+def _cpp(source: syntax.Source) -> list[Found]:
+    """Includes, and the modules of C++20, whose statements the grammar doesn't know."""
+    found = _c(source)
+    if b"import" not in source.data and b"module" not in source.data:
+        return found
+    code = _C_COMMENT.sub(lambda comment: b"\n" * comment.group().count(b"\n"), source.data)
+    own, is_interface = _cpp_module(source)
+    if own and not is_interface:  # `module a;` implements what `export module a;` declares
+        found.append((Import(own.partition(":")[0], form="module"), 0))
+    for match in _MODULE_IMPORT.finditer(code):
+        name = match.group(1).decode()
+        target = own.partition(":")[0] + name if name.startswith(":") else name
+        found.append((Import(target, form="module"), code.count(b"\n", 0, match.start())))
+    return found
+
+
+def _cpp_module(source: syntax.Source) -> tuple[str, bool]:
+    """The module that a file is part of, as `name` or `name:partition`, and whether others can import it."""
+    if b"module" not in source.data:
+        return "", False
+    match = _MODULE.search(_C_COMMENT.sub(b"", source.data))
+    if match is None:
+        return "", False
+    name = re.sub(rb"\s", b"", match.group(2)).decode()
+    return name, bool(match.group(1)) or ":" in name
 
 
 def _csharp(source: syntax.Source) -> list[Found]:
@@ -329,7 +474,7 @@ _READERS: Final[dict[str, Callable[[syntax.Source], list[Found]]]] = {
     "go": _go,
     "rust": _rust,
     "c": _c,
-    "cpp": _c,
+    "cpp": _cpp,
     "csharp": _csharp,
     "php": _php,
     "ruby": _ruby,

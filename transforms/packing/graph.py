@@ -24,8 +24,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from transforms.packing.facts import Import
-from transforms.packing.resolution import RepositoryIndex, resolve
+from transforms.packing.facts import SHARED_PACKAGES, Import
+from transforms.packing.resolution import RepositoryIndex, resolve, used_of_package
 
 FULL_SEARCH_FILES: Final = 2000
 MAX_SEARCH_STEPS: Final = 200
@@ -45,9 +45,12 @@ def importance_of(found: Import) -> float:
 
 
 def dependency_edges(index: RepositoryIndex) -> Edges:
-    """Resolves all imports of a repository; files without any are omitted."""
+    """Resolves all imports of a repository, and names used within a package; files without any are omitted."""
     edges: Edges = {}
     for path, facts in index.facts.items():
+        if facts.grammar in SHARED_PACKAGES:
+            for target, names in used_of_package(facts.package, path, index).items():
+                edges.setdefault(path, {})[target] = float(min(names, _MAX_NAMES))
         for found in facts.imports:
             targets = resolve(found, path, index)
             for target in targets:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from transforms.packing.beside import alphabetical_with_tests, pair_tests
-from transforms.packing.graph import dependency_edges, order_files
+from transforms.packing.beside import pair_tests
+from transforms.packing.graph import Edges, dependency_edges, order_files
 from transforms.packing.resolution import RepositoryIndex
 
 # Columns of a corpus whose rows are in packing order: a file's position in its repository, and the positions of the
@@ -24,22 +25,49 @@ class OrderedRepository:
     imports: dict[str, frozenset[str]]
 
 
+# An edge of a test, as a part of one of its implementation: where they close a cycle, real imports stay.
+_TEST_FACTOR: Final = 0.25
+
+
 def order_repository(index: RepositoryIndex) -> OrderedRepository:
     """Orders a repository's files.
 
-    Files that are related by imports come first, each after the files it imports (`transforms.packing.graph`). The
-    others follow alphabetically, except that a test follows the file it tests, wherever that is
-    (`transforms.packing.beside`).
+    Files that are related by imports come first, each after the files that it imports (`transforms.packing.graph`);
+    the others follow alphabetically. A test stands right behind the file that it tests (`transforms.packing.beside`),
+    so a file and its tests are placed as one, after all that any of them imports.
     """
     edges = dependency_edges(index)
-    tied = order_files(edges)
-    imports = {path: frozenset(targets) for path, targets in edges.items()}
-    in_graph = set(tied)
-    loose = [path for path in index.facts if path not in in_graph]
-    beside = {test: of for test, of in pair_tests(loose, index.facts).items() if of in in_graph}
+    pairs = pair_tests(index.facts, index.facts, edges)
     tests: dict[str, list[str]] = defaultdict(list)
-    for test, implementation in beside.items():
+    for test, implementation in pairs.items():
         tests[implementation].append(test)
-    paths = [item for path in tied for item in (path, *tests[path])]
-    paths += alphabetical_with_tests(path for path in loose if path not in beside)
+    tied = order_files(_with_tests(edges, pairs))
+    placed = set(tied)
+    heads = [*tied, *(path for path in index.facts if path not in placed and path not in pairs)]
+    paths = [path for head in heads for path in (head, *_ordered(tests.get(head, ()), edges))]
+    imports = {path: frozenset(targets) for path, targets in edges.items()}
+    for test, implementation in pairs.items():
+        imports[test] = imports.get(test, frozenset()) | {implementation}
     return OrderedRepository(paths, imports)
+
+
+def _with_tests(edges: Edges, pairs: Mapping[str, str]) -> Edges:
+    """The edges between files with their tests: those of a test are its implementation's."""
+    joined: Edges = {}
+    for importer, targets in edges.items():
+        for imported, weight in targets.items():
+            head, target = pairs.get(importer, importer), pairs.get(imported, imported)
+            if head != target:
+                among = joined.setdefault(head, {})
+                is_of_test = importer in pairs or imported in pairs
+                among[target] = among.get(target, 0.0) + weight * (_TEST_FACTOR if is_of_test else 1.0)
+    return joined
+
+
+def _ordered(tests: Sequence[str], edges: Edges) -> list[str]:
+    """The tests of one file: each after those that it imports, then by name."""
+    if len(tests) < 2:
+        return list(tests)
+    among = {test: {other: edges[test][other] for other in tests if other in edges.get(test, ())} for test in tests}
+    tied = order_files({test: targets for test, targets in among.items() if targets})
+    return [*tied, *(test for test in tests if test not in tied)]

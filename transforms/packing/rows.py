@@ -26,7 +26,16 @@ import pyarrow as pa
 
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
-from transforms.packing.documents import Document, DocumentRecipe, LineTokens, SourceFile, cut_point, make_document
+from transforms.packing.context import RepositoryContext
+from transforms.packing.documents import (
+    TRAINED,
+    Document,
+    DocumentRecipe,
+    LineTokens,
+    SourceFile,
+    cut_point,
+    make_document,
+)
 from transforms.packing.tokens import Ids, TextTokens
 
 LOOKAHEAD: Final = 32
@@ -64,6 +73,7 @@ PART_TYPE: Final = pa.struct(
         pa.field("span_kind", pa.string()),
         pa.field("span_start", pa.int64()),  # characters of the file
         pa.field("span_end", pa.int64()),
+        pa.field("role", pa.string(), nullable=False),  # file; as context without loss: copy, signatures
     ]
 )
 ROW_SCHEMA: Final = pa.schema(
@@ -100,15 +110,21 @@ class RowPacker:
         tokenizer: The model's tokenizer.
         recipe: How documents are built.
         context_length: Maximum tokens of a row.
+        context_share: Maximum share of a row that repeats what its files import.
     """
 
-    def __init__(self, tokenizer: Tokenizer, recipe: DocumentRecipe, context_length: int):
+    def __init__(
+        self, tokenizer: Tokenizer, recipe: DocumentRecipe, context_length: int, *, context_share: float = 0.0
+    ):
         if context_length < MIN_CONTEXT_LENGTH:
             raise ConfigError(f"context_length is {context_length}; the minimum is {MIN_CONTEXT_LENGTH}")
         self._tokenizer = tokenizer
         self._recipe = recipe
         self._length = context_length
         self._min_piece = max(8, int(context_length * MAX_WASTE))
+        self._max_context = int(context_length * context_share)
+        self._context = RepositoryContext(tokenizer, path_line=recipe.path_line)
+        self._imports: Mapping[str, frozenset[str]] = {}
         self._row = _Row(tokenizer)
 
     def pack(
@@ -121,6 +137,8 @@ class RowPacker:
             imports: For each path the paths that it imports, which it must not overtake.
         """
         self._row.end_segment()
+        self._imports = imports or {}
+        self._context = RepositoryContext(self._tokenizer, path_line=self._recipe.path_line)
         source = iter(files)
         waiting: deque[_Waiting] = deque()
         while True:
@@ -128,7 +146,7 @@ class RowPacker:
                 waiting.append(_Waiting(self, file, 0))
             if not waiting:
                 return
-            if not self._place_next(waiting, imports or {}):
+            if not self._place_next(waiting):
                 yield self._row.finish()
                 self._row = _Row(self._tokenizer)
 
@@ -138,22 +156,34 @@ class RowPacker:
             yield self._row.finish()
             self._row = _Row(self._tokenizer)
 
-    def _place_next(self, waiting: deque[_Waiting], imports: Mapping[str, frozenset[str]]) -> bool:
+    def _place_next(self, waiting: deque[_Waiting]) -> bool:
         """Places one document in the row; returns False if the row should be closed."""
         room = self._length - self._row.used
         head = waiting[0]
         if head.fits(room):
-            self._row.place(waiting.popleft().document)
+            self._place(waiting.popleft().document)
             return True
         if not head.is_long:
-            index = self._best_that_fits(waiting, room, imports)
+            index = self._best_that_fits(waiting, room)
             if index is not None:
-                self._row.place(waiting[index].document)
+                self._place(waiting[index].document)
                 del waiting[index]
                 return True
         return room > self._min_piece and self._place_piece(waiting, room)
 
-    def _best_that_fits(self, waiting: deque[_Waiting], room: int, imports: Mapping[str, frozenset[str]]) -> int | None:
+    def _place(self, document: Document) -> None:
+        """Places a document, after as much of what it imports as there is room for."""
+        if self._max_context:
+            row = self._row
+            room = min(self._length - row.used - len(document.ids) - 1, self._max_context - row.context_tokens)
+            imports = self._imports.get(document.file.path, ())
+            for found in self._context.before(document, imports, row.present, room):
+                row.place(found)
+            if document.start == 0:
+                self._context.add(document.file)
+        self._row.place(document)
+
+    def _best_that_fits(self, waiting: deque[_Waiting], room: int) -> int | None:
         best, best_size = None, 0
         overtaken: set[str] = set()
         for index, item in enumerate(waiting):
@@ -161,7 +191,7 @@ class RowPacker:
                 index
                 and not item.is_long
                 and best_size < item.size <= room
-                and overtaken.isdisjoint(imports.get(item.file.path, ()))
+                and overtaken.isdisjoint(self._imports.get(item.file.path, ()))
             ):
                 best, best_size = index, item.size
             overtaken.add(item.file.path)
@@ -177,7 +207,7 @@ class RowPacker:
                 break
             document = make_document(self._tokenizer, item.file, self._recipe, item.start, end, item.tokens)
             if len(document.ids) + 1 <= room:
-                self._row.place(document)
+                self._place(document)
                 if end == len(item.file.content):
                     waiting.popleft()
                 else:
@@ -195,7 +225,7 @@ class RowPacker:
         plain = DocumentRecipe(job_seed=self._recipe.job_seed, fim_rate=0.0, path_line=False)
         document = make_document(self._tokenizer, item.file, plain, item.start, item.start + chars, item.tokens)
         assert len(document.ids) + 1 <= room, "a character has at most four byte tokens"
-        self._row.place(document)
+        self._place(document)
         if document.end == len(item.file.content):
             waiting.popleft()
         else:
@@ -265,6 +295,8 @@ class _Row:
         self._segment = 0
         self._begins_segment = True
         self._tokens = 0
+        self.context_tokens = 0
+        self.present: set[str] = set()  # paths of the segment's complete files
 
     @property
     def used(self) -> int:
@@ -273,12 +305,17 @@ class _Row:
 
     def end_segment(self) -> None:
         self._begins_segment = True
+        self.present = set()
 
     def place(self, document: Document) -> None:
         self._segment += self._begins_segment
         self._tokens = self.used + len(document.ids) + 1
         self._begins_segment = False
         self.documents.append((self._segment, document))
+        if document.role != TRAINED:
+            self.context_tokens += len(document.ids) + 1
+        if document.role != TRAINED or document.end - document.start == len(document.file.content):
+            self.present.add(document.file.path)
 
     def finish(self) -> dict[str, Any]:
         """The row's values, as in `ROW_SCHEMA`."""
@@ -286,6 +323,7 @@ class _Row:
         bos, eos, separator = (np.array([id_], np.int32) for id_ in (t.bos, t.eos, t.file_separator))
         ids: list[Ids] = []
         segments: list[int] = []  # of each array of ids
+        trained: list[bool] = []  # likewise
         parts: list[dict[str, Any]] = []
         texts: list[str] = []
         num_ids = num_chars = 0
@@ -301,12 +339,14 @@ class _Row:
             ids += added
             texts += shown
             segments += [segment] * len(added)
+            trained += [document.role == TRAINED] * len(added)
             num_ids += sum(map(len, added))
             num_chars += sum(map(len, shown))
         assert num_ids == self._tokens
-        segment_ids = np.repeat(np.array(segments, np.int32), [len(part) for part in ids])
+        lengths = [len(part) for part in ids]
+        segment_ids = np.repeat(np.array(segments, np.int32), lengths)
         # Nothing precedes a segment's first token, so its prediction can't be learned.
-        loss_mask = np.diff(segment_ids, prepend=0) == 0
+        loss_mask = (np.diff(segment_ids, prepend=0) == 0) & np.repeat(np.array(trained), lengths)
         return {
             "input_ids": array("i", np.concatenate(ids).tobytes()),
             "segment_ids": array("i", segment_ids.tobytes()),
@@ -338,4 +378,5 @@ def _part(document: Document, token_start: int, text_start: int) -> dict[str, An
         "span_kind": span.kind if span else None,
         "span_start": span.start if span else None,
         "span_end": span.end if span else None,
+        "role": document.role,
     }

@@ -72,6 +72,7 @@ class PackStages:
     tokenizer: str
     recipe: DocumentRecipe
     context_length: int
+    context_share: float
     columns: ColumnOverrides
     limits: RowLimits
     content_filter: ContentFilter | None = None
@@ -152,7 +153,9 @@ class PackStages:
         return SourceFile(row.repo_name, row.path, row.language, row.content, row.content_sha256, row.redacted_sha256)
 
     def _rows(self, repositories: Mapping[tuple[str, int], list[_Placed]]) -> Iterator[dict[str, Any]]:
-        packer = RowPacker(load_tokenizer(self.tokenizer), self.recipe, self.context_length)
+        packer = RowPacker(
+            load_tokenizer(self.tokenizer), self.recipe, self.context_length, context_share=self.context_share
+        )
         for members in repositories.values():
             yield from packer.pack(_each(members), _imports(members))
         yield from packer.finish()

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.packing.documents import PLAIN, DocumentRecipe
+from transforms.packing.documents import PLAIN, TRAINED, DocumentRecipe
 from transforms.packing.order import IMPORTS, POSITION
 from transforms.packing.rows import row_schema
 from transforms.packing.stages import (
@@ -42,6 +42,7 @@ class PackWork:
         tokenizer: Location of the vocabulary.
         recipe: How documents are built.
         context_length: Maximum tokens of a row.
+        context_share: Maximum share of a row that repeats what its files import.
         columns: The user's overrides of the column presets.
         limits: Bounds on a row's content.
         content_filter: Filters inputs; None accepts everything.
@@ -50,6 +51,7 @@ class PackWork:
     tokenizer: str
     recipe: DocumentRecipe
     context_length: int
+    context_share: float
     columns: ColumnOverrides
     limits: RowLimits
     content_filter: ContentFilter | None = None
@@ -80,7 +82,13 @@ class PackWork:
     def open(self) -> None:
         """Reads the vocabulary and opens the filter. Raises ConfigError if the vocabulary can't be read."""
         self._stages = PackStages(
-            self.tokenizer, self.recipe, self.context_length, self.columns, self.limits, self.content_filter
+            self.tokenizer,
+            self.recipe,
+            self.context_length,
+            self.context_share,
+            self.columns,
+            self.limits,
+            self.content_filter,
         )
         self._stages.open()
 
@@ -102,7 +110,12 @@ class PackWork:
 def _counts(packed: Packed) -> Counter[str]:
     kept = packed.rows
     counts: Counter[str] = Counter()
-    modes = pc.struct_field(pc.list_flatten(kept.column("parts")), "fim_mode")
+    parts = pc.list_flatten(kept.column("parts"))
+    roles = pc.struct_field(parts, "role")
+    for count in pc.value_counts(roles).to_pylist():
+        if count["values"] != TRAINED:
+            counts[f"context_{count['values']}"] = count["counts"]
+    modes = pc.struct_field(parts.filter(pc.equal(roles, TRAINED)), "fim_mode")
     for count in pc.value_counts(modes).to_pylist():
         mode, number = count["values"], count["counts"]
         counts[f"documents_{mode}"] = number
@@ -110,6 +123,7 @@ def _counts(packed: Packed) -> Counter[str]:
         counts["documents_fim"] += number if mode != PLAIN else 0
     counts.update(rejected_counts(packed.rejected))
     counts.update(packed.counts)
+    counts["tokens_trained"] = pc.sum(pc.list_flatten(kept.column("loss_mask"))).as_py() or 0
     counts["tokens_out"] = pc.sum(kept.column("num_tokens")).as_py() or 0
     counts["rows_packed"] = kept.num_rows
     counts["repositories"] = packed.repositories

@@ -19,8 +19,10 @@ from transforms.symbols.symbol import Parameter, Symbol, SymbolKind, line_start
 Node = tree_sitter.Node
 
 
-def find_symbols(source: Source) -> list[Symbol]:
+def find_symbols(source: Source, *, facts: bool = True) -> list[Symbol]:
     """Returns all symbols of a file, the module first, then in the order in which they start.
+
+    Without `facts`, of each only its kind, names and places are read, which takes half the time.
 
     A file in which tree-sitter finds an error, but Python doesn't, is read by Python's own parser. Otherwise a
     definition with a syntax error in its signature or body is omitted, because its documentation could not be checked.
@@ -49,8 +51,9 @@ def find_symbols(source: Source) -> list[Symbol]:
         if node.has_error or kind == "scope":
             continue
         symbol_kind: SymbolKind = "class" if kind == "class" else "method" if is_method else "function"
-        symbols.append(_symbol(source, spec, signatures, node, symbol_kind, name, path))
-    symbols = _with_constructors(symbols)
+        found = _place_of(source, spec, signatures, node, symbol_kind, name, path)
+        symbols.append(_with_facts(found, source, spec, signatures, node) if facts else found)
+    symbols = _with_constructors(symbols) if facts else symbols
     module = _module(source, spec, symbols)
     return [module, *symbols] if module is not None else symbols
 
@@ -92,7 +95,7 @@ def _with_constructors(symbols: Sequence[Symbol]) -> list[Symbol]:
     return finished
 
 
-def _symbol(
+def _place_of(
     source: Source,
     spec: SymbolGrammar,
     signatures: Signatures,
@@ -109,10 +112,6 @@ def _symbol(
         place = place_in_body(source, body, node)
     else:
         place = place_before(source, spec, outer)
-    is_function = kind in ("function", "method")
-    names = signatures.parameters_of(node)
-    if kind == "method" and source.grammar == "python" and not _is_static(source, outer, node):
-        names = names[1:]
     return Symbol(
         kind=kind,
         name=name,
@@ -124,6 +123,21 @@ def _symbol(
         doc=place.doc,
         insert_at=place.insert_at,
         indent=place.indent,
+        is_inline_body=place.is_inline_body,
+    )
+
+
+def _with_facts(symbol: Symbol, source: Source, spec: SymbolGrammar, signatures: Signatures, node: Node) -> Symbol:
+    """The symbol with what its declaration and body say."""
+    is_function = symbol.kind in ("function", "method")
+    function = signatures.function_of(node)
+    body = _body(function)
+    names = signatures.parameters_of(node)
+    is_bound = symbol.kind == "method" and source.grammar == "python"
+    if is_bound and not _is_static(source, _outermost(source, spec, node), node):
+        names = names[1:]
+    return replace(
+        symbol,
         parameters=tuple(map(Parameter, names)),
         type_parameters=tuple(signatures.type_parameters_of(node)),
         returns_value=signatures.returns_value(node) if is_function else None,
@@ -131,7 +145,6 @@ def _symbol(
         raises=tuple(signatures.effects.raised_names(function)) if is_function else (),
         result_types=signatures.result_types(node) if is_function else (),
         has_calls=signatures.effects.has_calls(body.start_byte, body.end_byte) if body is not None else True,
-        is_inline_body=place.is_inline_body,
     )
 
 

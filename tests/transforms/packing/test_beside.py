@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from transforms.packing.beside import alphabetical_with_tests, name_under_test, pair_tests
+from transforms.packing.beside import name_under_test, pair_tests
 
 
 @pytest.mark.parametrize(
@@ -24,6 +22,15 @@ from transforms.packing.beside import alphabetical_with_tests, name_under_test, 
         ("tests/FooBarTest.php", "src/FooBar.php"),
         ("test/foo_bar_unittest.cc", "src/foo_bar.cc"),
         ("src/FooSpec.kt", "src/Foo.kt"),
+        ("src/test/kotlin/FooTest.kt", "src/main/java/Foo.java"),
+        ("tests/test_foo.py", "pkg/foo/__init__.py"),
+        ("src/foo.test.ts", "src/foo/index.ts"),
+        ("tests/foo.rs", "src/foo.rs"),
+        ("tests/foo.rs", "src/foo/mod.rs"),
+        ("tests/sync_mpsc.rs", "src/sync/mpsc.rs"),
+        ("tests/sync_mpsc.rs", "src/sync/mpsc/mod.rs"),
+        ("src/foo_tests.rs", "src/foo.rs"),
+        ("foo_test.cpp", "foo.hpp"),
     ],
 )
 def test_a_test_finds_its_implementation_by_name(test, implementation):
@@ -52,10 +59,21 @@ def test_a_test_in_another_language_is_not_its_test():
     assert pair_tests(["test_foo.py"], ["foo.js"]) == {}
 
 
-@given(
-    st.lists(
-        st.sampled_from(["a/foo.py", "t/test_foo.py", "b/bar.go", "b/bar_test.go", "test_x.py", "z.py"]), unique=True
-    )
-)
-def test_each_path_comes_once(paths):
-    assert sorted(alphabetical_with_tests(paths)) == sorted(paths)
+def test_folders_from_the_root_decide_where_nothing_else_does():
+    implementations = ["benches/timeout.rs", "tokio/src/time/timeout.rs"]
+    assert pair_tests(["tokio/tests/timeout.rs"], implementations) == {
+        "tokio/tests/timeout.rs": "tokio/src/time/timeout.rs"
+    }
+
+
+def test_a_source_whose_header_the_test_includes_comes_before_the_header():
+    implementations = ["include/db/cache.h", "util/cache.cc", "other/cache.cc"]
+    imports = {"util/cache_test.cc": {"include/db/cache.h"}}
+    assert pair_tests(["util/cache_test.cc"], implementations, imports) == {"util/cache_test.cc": "util/cache.cc"}
+    assert pair_tests(["util/cache_test.cc"], implementations[:1], imports) == {
+        "util/cache_test.cc": "include/db/cache.h"
+    }
+
+
+def test_a_helper_of_tests_is_not_tested_under_its_folder_s_name():
+    assert pair_tests(["tests/client/test_client.py"], ["tests/client/__init__.py"]) == {}

@@ -8,6 +8,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transforms.packing.beside import pair_tests
 from transforms.packing.facts import FileFacts, Import
 from transforms.packing.graph import break_cycles, components, importance_of, order_files, strong_components
 from transforms.packing.order import order_repository
@@ -147,4 +148,60 @@ def test_loose_files_follow_by_name_and_tests_stand_beside_what_they_test():
         "tests/test_a.py",
         "docs/b.py",
     ]
-    assert ordered.imports == {"src/cart.py": frozenset({"src/money.py"})}
+    assert ordered.imports == {
+        "src/cart.py": frozenset({"src/money.py"}),
+        "tests/test_money.py": frozenset({"src/money.py"}),
+        "tests/test_a.py": frozenset({"docs/a.py"}),
+    }
+
+
+def test_a_test_with_imports_of_its_own_stands_behind_what_it_tests_all_the_same():
+    facts = [
+        FileFacts("src/money.py", "python"),
+        FileFacts("src/z_cart.py", "python", (Import("money", form="import"),)),
+        FileFacts("tests/test_money.py", "python", (Import("money", form="import"), Import("helper", form="import"))),
+        FileFacts("tests/helper.py", "python", (Import("z_rates", form="import"),)),
+        FileFacts("tests/z_rates.py", "python"),
+    ]
+    paths = order_repository(RepositoryIndex(facts)).paths
+    assert paths == ["tests/z_rates.py", "tests/helper.py", "src/money.py", "tests/test_money.py", "src/z_cart.py"]
+
+
+def test_what_a_test_imports_gives_way_where_that_imports_what_the_test_tests():
+    facts = [
+        FileFacts("src/a.py", "python", (Import("money", form="import"),)),
+        FileFacts("src/money.py", "python"),
+        FileFacts("tests/test_money.py", "python", (Import("a", ("x", "y", "z"), "from"),)),
+    ]
+    assert order_repository(RepositoryIndex(facts)).paths == ["src/money.py", "tests/test_money.py", "src/a.py"]
+
+
+def test_several_tests_of_a_file_follow_it_in_the_order_of_their_imports():
+    facts = [
+        FileFacts("money.py", "python"),
+        FileFacts("money_test.py", "python", (Import("test_money", form="import"),)),
+        FileFacts("test_money.py", "python"),
+        FileFacts("a/test_money.py", "python"),
+    ]
+    paths = order_repository(RepositoryIndex(facts)).paths
+    assert paths == ["money.py", "test_money.py", "money_test.py", "a/test_money.py"]
+
+
+@given(st.data())
+def test_each_file_comes_once_and_each_test_right_behind_what_it_tests(data):
+    names = ["a.py", "b.py", "c.py", "test_a.py", "t/test_b.py", "test_x.py", "d/c_test.py", "t/a_test.py"]
+    drawn = data.draw(st.lists(st.sampled_from(names), unique=True))
+    modules = [path.rsplit("/", 1)[-1].removesuffix(".py") for path in drawn]
+    imports = [data.draw(st.lists(st.sampled_from(modules), unique=True)) for _ in drawn]
+    facts = [
+        FileFacts(path, "python", tuple(Import(module, form="import") for module in found))
+        for path, found in zip(drawn, imports, strict=True)
+    ]
+    paths = order_repository(RepositoryIndex(facts)).paths
+    assert sorted(paths) == sorted(drawn)
+    tested: dict[str, set[str]] = {}
+    for test, implementation in pair_tests(drawn, drawn).items():
+        tested.setdefault(implementation, set()).add(test)
+    for implementation, tests in tested.items():
+        place = paths.index(implementation) + 1
+        assert set(paths[place : place + len(tests)]) == tests

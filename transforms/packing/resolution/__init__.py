@@ -8,13 +8,13 @@ from typing import Final
 from transforms.packing.facts import Import
 from transforms.packing.resolution.files import resolve_include, resolve_ruby
 from transforms.packing.resolution.go import resolve_go
-from transforms.packing.resolution.index import CONFIG_NAMES, RepositoryIndex
+from transforms.packing.resolution.index import RepositoryIndex, is_config
 from transforms.packing.resolution.javascript import resolve_javascript
-from transforms.packing.resolution.names import resolve_named
+from transforms.packing.resolution.names import resolve_named, used_of_package
 from transforms.packing.resolution.python import resolve_python
 from transforms.packing.resolution.rust import resolve_rust
 
-__all__ = ["CONFIG_NAMES", "RepositoryIndex", "resolve"]
+__all__ = ["RepositoryIndex", "is_config", "resolve", "used_of_package"]
 
 _RESOLVERS: Final[dict[str, Callable[[Import, str, RepositoryIndex], list[str]]]] = {
     "python": resolve_python,

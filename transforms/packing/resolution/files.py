@@ -2,6 +2,7 @@
 
 - `#include "a/b.h"`: from the including file's folder, else the nearest path that ends with it.
 - `#include <a/b.h>`: the nearest path that ends with it, if it has a folder or is in an `include` folder.
+- `import a.b;` of C++20: the file with `export module a.b;`.
 - `require_relative`: from the file's folder. `require "a/b"`: below a `lib` folder, else the nearest path that ends
   with it.
 Sources: C17 6.10.2 and common practice (`-I`); Ruby's Kernel#require.
@@ -12,11 +13,13 @@ from __future__ import annotations
 import posixpath
 
 from transforms.packing.facts import Import
-from transforms.packing.resolution.index import RepositoryIndex, joined
+from transforms.packing.resolution.index import RepositoryIndex, joined, once_an_index
 
 
 def resolve_include(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """Returns the header that one `#include` names."""
+    """Returns the header that one `#include` names, or the interface of the module that one `import` names."""
+    if found.form == "module":
+        return _modules(index).get(found.target, [])
     if found.form == "quote":
         place = joined(posixpath.dirname(importer), found.target)
         if place is not None and place in index:
@@ -29,6 +32,16 @@ def resolve_include(found: Import, importer: str, index: RepositoryIndex) -> lis
         candidates = [path for path in candidates if posixpath.basename(posixpath.dirname(path)) == "include"]
     nearest = index.nearest(candidates, importer)
     return [nearest] if nearest else []
+
+
+@once_an_index
+def _modules(index: RepositoryIndex) -> dict[str, list[str]]:
+    """The file that exports each module of C++."""
+    found: dict[str, list[str]] = {}
+    for path, facts in index.facts.items():
+        if facts.grammar == "cpp" and facts.package:
+            found.setdefault(facts.package, []).append(path)
+    return found
 
 
 def resolve_ruby(found: Import, importer: str, index: RepositoryIndex) -> list[str]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from transforms.packing.facts import FileFacts
 
-# Files that affect resolution although they are not source: their contents go to `RepositoryIndex(configs=...)`.
-CONFIG_NAMES = frozenset({"go.mod", "tsconfig.json", "jsconfig.json", "package.json", "Cargo.toml"})
+_CONFIG_NAMES: Final = frozenset({"go.mod", "package.json", "Cargo.toml"})
+_TSCONFIG: Final = re.compile(r"[jt]sconfig[\w.-]*\.json")
 
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class RepositoryIndex:
     Args:
         facts: All files.
         repo_name: The repository, as `owner/name`.
-        configs: Path and text of the files named in `CONFIG_NAMES`.
+        configs: Path and text of the files that `is_config` tells.
     """
 
     def __init__(self, facts: Iterable[FileFacts], repo_name: str = "", configs: Mapping[str, str] | None = None):
@@ -45,6 +46,8 @@ class RepositoryIndex:
             self.by_folder[folder].append(path)
             self._by_end[name].append(path)
             self._by_end[f"{posixpath.basename(folder)}/{name}"].append(path)
+            if fact.grammar == "go":
+                continue  # its packages are folders
             if fact.declares:
                 self.by_package[fact.package].append(path)
             for declared in dict.fromkeys(fact.declares):
@@ -84,6 +87,16 @@ def once_an_index(make: Callable[[RepositoryIndex], T]) -> Callable[[RepositoryI
         return found
 
     return made
+
+
+def is_config(path: str) -> bool:
+    """Whether a file affects resolution although it is no source.
+
+    >>> is_config("web/tsconfig.base.json"), is_config("Cargo.toml"), is_config("a.json")
+    (True, True, False)
+    """
+    name = posixpath.basename(path)
+    return name in _CONFIG_NAMES or _TSCONFIG.fullmatch(name) is not None
 
 
 def is_named(path: str, name: str) -> bool:

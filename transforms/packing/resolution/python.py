@@ -28,13 +28,20 @@ def resolve_python(found: Import, importer: str, index: RepositoryIndex) -> list
             folder = posixpath.dirname(folder) if folder else None
         return [] if folder is None else _from_root(found, folder, parts, index)
     best: list[str] = []
+    portions: list[str] = []  # of a namespace package, whose folders may be below several roots
     for root in _roots(parts[0], importer, index):
         targets = _from_root(found, root, parts, index)
         if targets:
-            if _module(root, parts, index) is not None or _is_folder(root, parts, index):
-                return targets
+            if _module(root, parts, index) is not None:
+                return portions or targets
+            if _is_folder(root, parts, index):
+                if found.form != "from":
+                    return targets
+                portions += [target for target in targets if target not in portions]
+                if len(portions) == len(found.names):
+                    return portions
             best = best or targets
-    return best
+    return portions or best
 
 
 def _from_root(found: Import, root: str, parts: list[str], index: RepositoryIndex) -> list[str]:

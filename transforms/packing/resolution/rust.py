@@ -11,7 +11,8 @@ Source: The Rust Reference, "Modules" and "Use declarations".
 from __future__ import annotations
 
 import posixpath
-import re
+import tomllib
+from typing import Any
 
 from transforms.packing.facts import Import
 from transforms.packing.resolution.index import RepositoryIndex, joined, once_an_index
@@ -45,7 +46,7 @@ def resolve_rust(found: Import, importer: str, index: RepositoryIndex) -> list[s
         path = _module(folder, parts[:end], index)
         if path:
             return [path]
-    root = index.first(_in(folder, name) for name in (*_ROOT_FILES, "mod.rs")) or index.first([f"{folder}.rs"])
+    root = _root_file(folder, index) or index.first([_in(folder, "mod.rs"), f"{folder}.rs"])
     return [root] if root else []
 
 
@@ -60,17 +61,26 @@ def _module(folder: str, parts: list[str], index: RepositoryIndex) -> str | None
     return index.first([f"{place}.rs", f"{place}/mod.rs"])
 
 
+def _root_file(folder: str, index: RepositoryIndex) -> str | None:
+    """The root of the crate whose source folder this is."""
+    return index.first([*(_in(folder, name) for name in _ROOT_FILES), *_roots(index).get(folder, ())])
+
+
 def _module_folder(path: str, index: RepositoryIndex) -> str:
     """The folder of a file's child modules."""
     folder, name = posixpath.split(path)
-    is_root = name in (*_ROOT_FILES, "mod.rs", "build.rs") or posixpath.basename(folder) in ("bin", "tests", "examples")
+    is_root = (
+        name in (*_ROOT_FILES, "mod.rs", "build.rs")
+        or posixpath.basename(folder) in ("bin", "tests", "examples")
+        or path in _roots(index).get(folder, ())
+    )
     return folder if is_root else _in(folder, name.removesuffix(".rs"))
 
 
 def _crate_root(importer: str, index: RepositoryIndex) -> str | None:
     folder = posixpath.dirname(importer)
     while True:
-        if index.first(_in(folder, name) for name in _ROOT_FILES):
+        if _root_file(folder, index):
             return folder
         if not folder:
             return None
@@ -78,12 +88,56 @@ def _crate_root(importer: str, index: RepositoryIndex) -> str | None:
 
 
 @once_an_index
-def _crates(index: RepositoryIndex) -> dict[str, str]:
-    """The source folder of each crate of the repository, by its name in `use`."""
-    crates = {}
+def _roots(index: RepositoryIndex) -> dict[str, list[str]]:
+    """Files that a `Cargo.toml` makes the root of a crate, by their folder."""
+    found: dict[str, list[str]] = {}
+    for folder, manifest in _manifests(index):
+        for target in (manifest.get("lib"), *_listed(manifest.get("bin")), *_listed(manifest.get("test"))):
+            path = target.get("path") if isinstance(target, dict) else None
+            place = joined(folder, path) if isinstance(path, str) else None
+            if place is not None:
+                found.setdefault(posixpath.dirname(place), []).append(place)
+    return found
+
+
+@once_an_index
+def _manifests(index: RepositoryIndex) -> list[tuple[str, dict[str, Any]]]:
+    found = []
     for folder, text in index.configs_named("Cargo.toml"):
-        package = re.search(r"^\[package\](.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
-        name = re.search(r'^\s*name\s*=\s*"([^"]+)"', package.group(1), re.MULTILINE) if package else None
-        if name:
-            crates[name.group(1).replace("-", "_")] = _in(folder, "src")
+        try:
+            found.append((folder, tomllib.loads(text)))
+        except (tomllib.TOMLDecodeError, RecursionError):
+            continue
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+@once_an_index
+def _crates(index: RepositoryIndex) -> dict[str, str]:
+    """The source folder of each crate of the repository, by its name and by what dependents call it."""
+    folders = {folder: found for folder, manifest in _manifests(index) for found in _crate(folder, manifest)}
+    crates = dict(folders.values())
+    for folder, manifest in _manifests(index):
+        for section in ("dependencies", "dev-dependencies", "build-dependencies"):
+            listed = manifest.get(section)
+            for alias, value in listed.items() if isinstance(listed, dict) else ():
+                path = value.get("path") if isinstance(value, dict) else None
+                place = joined(folder, path) if isinstance(path, str) else None
+                if place in folders:
+                    crates.setdefault(alias.replace("-", "_"), folders[place][1])
     return crates
+
+
+def _crate(folder: str, manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and source folder of a manifest's library, if it has a package."""
+    package, library = manifest.get("package"), manifest.get("lib")
+    library = library if isinstance(library, dict) else {}
+    name = library.get("name") or (package.get("name") if isinstance(package, dict) else None)
+    path = library.get("path")
+    place = joined(folder, path) if isinstance(path, str) else _in(folder, "src/lib.rs")
+    if not isinstance(name, str) or place is None:
+        return []
+    return [(name.replace("-", "_"), posixpath.dirname(place))]

@@ -1,0 +1,157 @@
+"""What a file imports, in front of it in its row: small files whole, of larger ones the signatures that it uses.
+
+A row of 8,192 tokens has room for a few files, so most imports lead out of it. What a document's file imports and its
+row doesn't have is repeated there as *context*, which has no loss: every file is trained on exactly once, by itself.
+
+    <bos> [money.py, whole] <|file_separator|> [tax.py, signatures] <|file_separator|> cart.py <|file_separator|> ...
+
+A signature is a definition without its body, with the first paragraph of its documentation. Those are taken whose names
+stand in the document's text; methods with the class that they are in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Set
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from model.tokenizer import Tokenizer
+from transforms.fim.formats import path_line_text
+from transforms.languages import syntax
+from transforms.languages.grammars import grammar_name
+from transforms.packing.documents import PLAIN, Document, SourceFile
+from transforms.packing.tokens import Ids
+from transforms.symbols.find import find_symbols
+from transforms.symbols.grammars import SYMBOL_GRAMMARS
+from transforms.symbols.symbol import Symbol, line_start
+
+COPY: Final = "copy"
+SIGNATURES: Final = "signatures"
+"""The roles of context."""
+
+MAX_FILE_TOKENS: Final = 768
+"""Larger files aren't repeated whole."""
+MAX_SIGNATURE_TOKENS: Final = 256
+"""Maximum tokens of the signatures of one file."""
+_MAX_READ_BYTES: Final = 400_000
+_MAX_DOC_CHARS: Final = 300
+_CHARS_PER_TOKEN: Final = 8  # code has 2 to 5
+_WORD: Final = re.compile(r"[^\W\d]\w+")
+
+
+class RepositoryContext:
+    """What the files of one repository offer to those that import them.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        path_line: Whether a document starts with its path.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, path_line: bool):
+        self._tokenizer = tokenizer
+        self._path_line = path_line
+        self._files: dict[str, SourceFile] = {}
+        self._copies: dict[str, Document | None] = {}
+        self._signatures: dict[str, list[_Signature]] = {}
+
+    def add(self, file: SourceFile) -> None:
+        """A file that later ones may import."""
+        self._files.setdefault(file.path, file)
+
+    def before(self, document: Document, imports: Iterable[str], present: Set[str], room: int) -> Iterator[Document]:
+        """Yields what to put in front of a document, the smallest first, with at most `room` tokens together.
+
+        Args:
+            document: A whole file or a part of one.
+            imports: The files that its file imports.
+            present: The files that its row has already.
+            room: Tokens, with one after each document.
+        """
+        missing = [path for path in imports if path not in present and path in self._files]
+        if not missing or room < 2:
+            return
+        words = set(_WORD.findall(document.file.content, document.start, document.end))
+        offered = [found for path in sorted(missing) if (found := self._copy(path) or self._signed(path, words))]
+        for found in sorted(offered, key=lambda one: (len(one.ids), one.file.path)):
+            room -= len(found.ids) + 1
+            if room < 0:
+                return
+            yield found
+
+    def _copy(self, path: str) -> Document | None:
+        if path not in self._copies:
+            file = self._files[path]
+            fits = len(file.content) <= _CHARS_PER_TOKEN * MAX_FILE_TOKENS
+            ids = self._tokenizer.encode_array(file.content) if fits and file.content else None
+            self._copies[path] = (
+                self._document(file, file.content, [ids], COPY)
+                if ids is not None and len(ids) <= MAX_FILE_TOKENS
+                else None
+            )
+        return self._copies[path]
+
+    def _signed(self, path: str, words: Set[str]) -> Document | None:
+        """The signatures of a file that a document with these words uses; None for none."""
+        if path not in self._signatures:
+            self._signatures[path] = [
+                _Signature(name, owner, text, self._tokenizer.encode_array(text))
+                for name, owner, text in _signatures(self._files[path])
+            ]
+        room = MAX_SIGNATURE_TOKENS
+        used = []
+        for one in self._signatures[path]:
+            if one.name in words and (not one.owner or one.owner in words):
+                room -= len(one.ids)
+                if room < 0:
+                    break
+                used.append(one)
+        if not used:
+            return None
+        text, ids = "".join(one.text for one in used), [one.ids for one in used]
+        return self._document(self._files[path], text, ids, SIGNATURES)
+
+    def _document(self, file: SourceFile, text: str, parts: list[Ids], role: str) -> Document:
+        path_line = path_line_text(file.path) if self._path_line else ""
+        path_ids = self._tokenizer.encode_array(path_line)
+        ids = np.concatenate([path_ids, *parts])
+        size = len(ids) - len(path_ids)
+        return Document(file, 0, 0, ids, path_line + text, PLAIN, None, len(path_ids), size, 0, 0, role)
+
+
+class _Signature(NamedTuple):
+    """A definition without its body: its name, that of the class that it is in or "", and its lines."""
+
+    name: str
+    owner: str
+    text: str
+    ids: Ids
+
+
+def _signatures(file: SourceFile) -> Iterator[tuple[str, str, str]]:
+    """Name, owner and lines of each signature of a file that is at most in one class."""
+    grammar = grammar_name(file.language, file.path) or ""
+    data = file.content.encode("utf-8", "surrogatepass")
+    source = syntax.parse(data, grammar) if grammar in SYMBOL_GRAMMARS and len(data) <= _MAX_READ_BYTES else None
+    for symbol in find_symbols(source, facts=False) if source is not None else ():
+        owner, _, name = symbol.qualified_name.rpartition(".")
+        if symbol.kind != "module" and "." not in owner:
+            yield name, owner, _lines(data, symbol, grammar)
+
+
+def _lines(data: bytes, symbol: Symbol, grammar: str) -> str:
+    start = (
+        line_start(data, symbol.start)
+        if not data[line_start(data, symbol.start) : symbol.start].strip()
+        else symbol.start
+    )
+    head = data[start : symbol.body_start].decode("utf-8", "replace").rstrip()
+    doc = ""
+    if symbol.doc is not None:
+        doc = data[slice(*symbol.doc)].decode("utf-8", "replace")
+        doc = doc if len(doc) <= _MAX_DOC_CHARS else ""
+    if grammar == "python":
+        return f"{head}\n{symbol.indent}{doc or '...'}\n"
+    head = head.removesuffix("{").rstrip()
+    return f"{symbol.indent}{doc}\n{head};\n" if doc else f"{head};\n"
