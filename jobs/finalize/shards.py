@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import math
 from collections import deque
@@ -178,7 +177,7 @@ def _encoded(part: _Part) -> EncodedGroups:
     """A row group as it is published."""
     if isinstance(part, EncodedGroups):
         return part
-    sink = io.BytesIO()
+    sink = pa.BufferOutputStream()  # one of Python's would take the interpreter lock for each page
     pq.write_table(part, sink, row_group_size=part.num_rows, **WRITING)
     groups = read_groups(sink.getvalue(), part.schema)
     assert groups is not None, "what was just written can be read"
