@@ -6,7 +6,6 @@ long as they do (`jobs.system.child_process`).
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections import deque
@@ -23,7 +22,6 @@ from model.errors import ConfigError
 
 MAX_DEATHS_IN_MERGE = 3
 MERGES_AT_ONCE = 2  # in a process: one encodes while the other reads and decodes
-MAX_ENCODERS = 4  # of one merge: about as many as one thread can read and decode for
 LOOK_S = 5.0  # between two looks at whether processes have ended without a word
 
 _log = logging.getLogger(__name__)
@@ -87,7 +85,6 @@ class Crew:
             StorageFull, DamagedAttempt: As `jobs.finalize.shards.merge_shard` does.
             ConfigError: A merge killed its process several times, or hangs.
         """
-        spec = dataclasses.replace(spec, encoders=_encoders(self.size, shards))
         waiting, tries, watch = deque(shards), dict.fromkeys(shards, 0), MergeWatch(spec.row_timeout_s)
         under_way: dict[int, list[Shard]] = {number: [] for number in range(min(self.size, len(shards)))}
         at_once = min(MERGES_AT_ONCE, -(-len(shards) // len(under_way)))
@@ -108,7 +105,7 @@ class Crew:
                             tries[shard] += 1
                         _check_tries(lost, tries, how)
                         waiting.extend(lost)
-                        at_once, spec = 1, dataclasses.replace(spec, encoders=1)  # memory may be short
+                        at_once = 1  # memory may be short
                     elif "failed" in said:
                         raise_failure(said["failed"])
                     elif "merging" in said:
@@ -159,15 +156,6 @@ class Crew:
             if number in ended or self.children[number].is_gone:
                 found.append((number, None))
         return found
-
-
-def _encoders(processes: int, shards: Sequence[Shard]) -> int:
-    """Threads for each merge: with fewer shards than processes, some cores would have nothing to do.
-
-    Shards of rejected records are small.
-    """
-    large = sum(kind == "train" for kind, _ in shards)
-    return max(1, min(MAX_ENCODERS, processes // max(1, large)))
 
 
 def _check_tries(lost: Sequence[Shard], tries: Mapping[Shard, int], how: str) -> None:

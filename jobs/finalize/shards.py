@@ -9,9 +9,8 @@ collected `ROW_GROUP_BYTES`. Rows are written in blocks that do not depend on ho
 shard's bytes depend on the plan and its rows alone. Where each unit is one row group anyway, and attempts are written
 as they are to be published (`CommitRecord.is_final`), row groups of `COPIED_BYTES` or more are copied as they stand
 (`transforms.rows.row_groups`). Once attempts are gone, since their rows are published, rows come from the published
-shards. A thread reads and decodes what comes next while others encode what came before, which all leave the
-interpreter lock alone. Memory is bounded by two units' files and one row group more than there are encoding threads,
-whatever the size of a shard.
+shards. A thread reads and decodes what comes next while this is encoded, which both leave the interpreter lock alone.
+Memory is bounded by two units' files and two row groups, whatever the size of a shard.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import contextlib
 import hashlib
 import json
 import math
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -47,11 +45,9 @@ INSIDE_SHARD = register("finalize.inside_shard")
 AFTER_SHARD = register("finalize.after_shard")
 AFTER_SHARD_COMMIT = register("finalize.after_shard_commit")
 
-ROW_GROUP_BYTES = 16 << 20  # in memory, several while shards are merged; most readers prefer groups under 100 MB
+ROW_GROUP_BYTES = 16 << 20  # in memory, twice while shards are merged; most readers prefer groups under 100 MB
 COPIED_BYTES = 2 << 20  # before compression
 _BLOCK_ROWS = 64  # a row may have ten megabytes, and a batch is in memory before its size is known
-
-_Part: TypeAlias = EncodedGroups | pa.Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +59,12 @@ class MergeSpec:
         plan_id: The shard plan.
         schema: The schema of `data/`, with its metadata.
         row_timeout_s: After how many seconds without progress a merge counts as hung.
-        encoders: Threads that encode row groups of one shard; the bytes don't depend on it.
     """
 
     job_dir: JobFolder
     plan_id: str
     schema: pa.Schema
     row_timeout_s: float = math.inf
-    encoders: int = 1
 
 
 def read_shard_record(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord | None:
@@ -149,11 +143,11 @@ def _write_shard(
         return ShardRecord(kind=kind, index=index, path="", rows=0, bytes=0, sha256="")
     with storage.open_output(path) as file:
         merged = GroupFile(file, schema, is_numbered=False)
-        for part, encoded in _encoded_ahead(_parts(spec, kind, index, schema, on_progress), spec.encoders):
+        for part in _ahead(_parts(spec, kind, index, schema, on_progress)):
             on_progress()
             if is_over():
                 raise MergeCanceled(name)
-            merged.append(encoded())
+            merged.append(_encoded(part) if isinstance(part, pa.Table) else part)
             rows += part.num_rows
             if kind == "rejected" and isinstance(part, pa.Table):
                 tally.add(part)
@@ -173,29 +167,16 @@ def _write_shard(
     )
 
 
-def _encoded(part: _Part) -> EncodedGroups:
+def _encoded(table: pa.Table) -> EncodedGroups:
     """A row group as it is published."""
-    if isinstance(part, EncodedGroups):
-        return part
     sink = pa.BufferOutputStream()  # one of Python's would take the interpreter lock for each page
-    pq.write_table(part, sink, row_group_size=part.num_rows, **WRITING)
-    groups = read_groups(sink.getvalue(), part.schema)
+    pq.write_table(table, sink, row_group_size=table.num_rows, **WRITING)
+    groups = read_groups(sink.getvalue(), table.schema)
     assert groups is not None, "what was just written can be read"
     return groups
 
 
-def _encoded_ahead(
-    parts: Generator[_Part, None, None], encoders: int
-) -> Iterator[tuple[_Part, Callable[[], EncodedGroups]]]:
-    """Yields the parts, each with a function that waits for it as it is published; so many are encoded at a time."""
-    coming: deque[tuple[_Part, Callable[[], EncodedGroups]]] = deque()
-    with ThreadPoolExecutor(encoders, thread_name_prefix="encode") as pool:
-        for part in _ahead(parts):
-            coming.append((part, pool.submit(_encoded, part).result))
-            if len(coming) == encoders:
-                yield coming.popleft()
-        while coming:
-            yield coming.popleft()
+_Part: TypeAlias = EncodedGroups | pa.Table
 
 
 def _ahead(parts: Generator[_Part, None, None]) -> Iterator[_Part]:

@@ -11,7 +11,7 @@ import pytest
 
 from jobs import storage
 from jobs.errors import DamagedAttempt
-from jobs.execution.crew import MAX_DEATHS_IN_MERGE, MAX_ENCODERS, Crew, _encoders
+from jobs.execution.crew import MAX_DEATHS_IN_MERGE, Crew
 from jobs.execution.orders import Orders
 from jobs.execution.sample import sample_in
 from jobs.execution.supervisor import run_units
@@ -64,15 +64,6 @@ def test_merges_are_spread_over_the_processes(merge) -> None:
     crew.merge(spec, plan.items())
     assert close(crew) == 2
     assert merged_rows(spec, plan) == [f"{group} {row}" for group in range(5) for row in range(3)]
-
-
-def test_merges_get_the_cores_that_would_have_nothing_to_do() -> None:
-    train, rejected = [("train", index) for index in range(5)], ("rejected", 0)
-    assert _encoders(1, train[:1]) == 1
-    assert _encoders(2, [train[0], rejected]) == 2
-    assert _encoders(2, [*train, rejected]) == 1
-    assert _encoders(3, [rejected]) == 3
-    assert _encoders(64, train[:2]) == MAX_ENCODERS
 
 
 def test_a_merge_that_ends_its_process_is_made_again_in_another(merge, monkeypatch) -> None:

@@ -85,7 +85,7 @@ def nullable_rows(rows: int) -> pa.Table:
     )
 
 
-def shard_of_cut(table: pa.Table, bounds: list[int], folder: str, encoders: int = 1) -> str:
+def shard_of_cut(table: pa.Table, bounds: list[int], folder: str) -> str:
     """The hash of the shard of one unit whose attempt has row groups between these bounds."""
     path = Path(folder) / "a.kept.parquet"
     with pq.ParquetWriter(path, table.schema, **WRITING_ONCE) as writer:
@@ -106,21 +106,14 @@ def shard_of_cut(table: pa.Table, bounds: list[int], folder: str, encoders: int 
         )
     )
     plan = planner.write(JobFolder(folder))
-    spec = MergeSpec(job_dir=JobFolder(folder), plan_id=plan.plan_id, schema=NULLABLE, encoders=encoders)
-    return merge_shard(spec, "train", 0).sha256
+    return merge_shard(MergeSpec(job_dir=JobFolder(folder), plan_id=plan.plan_id, schema=NULLABLE), "train", 0).sha256
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    cuts=st.lists(st.integers(0, 2000), max_size=5),
-    group_bytes=st.integers(20_000, 60_000),
-    encoders=st.integers(1, 4),
-)
-def test_a_shards_bytes_depend_on_neither_an_attempts_cuts_nor_encoders_where_values_are_null(
-    cuts, group_bytes, encoders
-):
+@given(cuts=st.lists(st.integers(0, 2000), max_size=5), group_bytes=st.integers(20_000, 60_000))
+def test_a_shards_bytes_do_not_depend_on_an_attempts_cuts_where_values_are_null(cuts, group_bytes):
     table = nullable_rows(2000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jobs.finalize.shards.ROW_GROUP_BYTES", group_bytes)
         with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as cut:
-            assert shard_of_cut(table, [], whole) == shard_of_cut(table, sorted(cuts), cut, encoders)
+            assert shard_of_cut(table, [], whole) == shard_of_cut(table, sorted(cuts), cut)
