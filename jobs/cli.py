@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     _guard_terminal()
     try:
-        code = _answer(words)
+        code = _answer(words, is_own_process=argv is None)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -55,7 +55,7 @@ class _VisibleFormatter(logging.Formatter):
         return visible(super().format(record))
 
 
-def _answer(words: Sequence[str]) -> int:
+def _answer(words: Sequence[str], *, is_own_process: bool) -> int:
     if not words:
         print_text(_help(), sys.stderr)
         return USER_ERROR
@@ -73,7 +73,7 @@ def _answer(words: Sequence[str]) -> int:
         hint = f"did you mean {near[0]}?" if near else f"the jobs are {', '.join(JOBS)}"
         print_line(f"codemill: error: unknown job {name}; {hint}", sys.stderr)
         return USER_ERROR
-    return _run_job(name, rest)
+    return _run_job(name, rest, is_own_process=is_own_process)
 
 
 def _complete(words: list[str]) -> int:
@@ -87,12 +87,29 @@ def _complete(words: list[str]) -> int:
     return DONE
 
 
-def _run_job(name: str, argv: Sequence[str]) -> int:
+def _run_job(name: str, argv: Sequence[str], *, is_own_process: bool) -> int:
     from jobs.options import parse  # not needed to list the jobs
 
     prog = f"codemill {name}"
     job = INTERNAL.get(name, name)
-    return _outcome(prog, lambda ends: _start(job, *parse(options_of(job), argv, prog=prog), ends))
+
+    def start(ends: contextlib.ExitStack) -> int:
+        options, beam_args = parse(options_of(job), argv, prog=prog)
+        if is_own_process and not beam_args:
+            _start_child(options, ends)
+        return _start(job, options, beam_args, ends)
+
+    return _outcome(prog, start)
+
+
+def _start_child(options: OptionSet, ends: contextlib.ExitStack) -> None:
+    """Starts the first child of a job that has some, before this process imports what the job needs."""
+    from jobs.options import CommonOptions
+
+    if isinstance(options, CommonOptions):
+        from jobs.system.child_process import started_ahead
+
+        ends.enter_context(started_ahead())
 
 
 def run_options(name: str, options: OptionSet) -> int:

@@ -48,6 +48,8 @@ def one_line(text: object, most: int = _MESSAGE_CHARS) -> str:
     'layers\\\\n.norm'
     """
     whole = str(text)
+    if len(whole) <= most and whole.isprintable():
+        return whole
     shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in whole[:most])
     return "".join(shown) + ("..." if len(whole) > most else "")
 

@@ -3,6 +3,8 @@
 Lines of JSON come on standard input, lines of JSON go out on the given descriptor:
 
     {"read": [[number, uri, name]]}  footers to read (`jobs.plan.footers`); many lines at once, each answered when done
+    {"preload": []}                  maybe soon to be a worker: import what any takes, beside what else goes on
+    {"environment": {NAME: VALUE}}   the parent's environment has changed; null: without the variable
     {"prepare": ORDERS}              soon to be a worker: import what that takes, beside what else goes on
     anything else                    a worker's task, see `jobs.execution.child_work`
 
@@ -29,8 +31,9 @@ import faulthandler
 import importlib
 import json
 import logging
+import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -64,12 +67,29 @@ def _serve(answers_fd: int) -> None:
             asked = json.loads(line)
             if "read" in asked:
                 pool.submit(read, asked["read"])
+            elif "preload" in asked:
+                _begin(importlib.import_module, _WORK)
+            elif "environment" in asked:
+                _adopt(asked["environment"])
             elif "prepare" in asked:
-                threading.Thread(target=_prepare, args=(asked["prepare"],), name="prepare", daemon=True).start()
+                _begin(_prepare, asked["prepare"])
             else:
                 if tasks is None:
                     tasks = importlib.import_module(_WORK).Tasks(lambda said: _say(answers_fd, said))
                 tasks.take(asked)
+
+
+def _begin(task: Callable[[str], object], argument: str) -> None:
+    threading.Thread(target=task, args=(argument,), name="prepare", daemon=True).start()
+
+
+def _adopt(changed: Mapping[str, str | None]) -> None:
+    for name, value in changed.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    tempfile.tempdir = None  # determined again from the environment
 
 
 def _prepare(orders: str) -> None:

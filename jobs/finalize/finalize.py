@@ -16,9 +16,10 @@ Memory is bounded by one unit's file and one row group, times the number of conc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -144,7 +145,8 @@ def finalize(
     write_matches(job_dir, totals.counts if carried is None else carried.matched(totals.counts))
     if results is not None:
         summary["results"] = results()
-    _write_pages(output, job, summary, options, _report_figures(output, files, made, summary, options))
+    with _removed_meanwhile(job_dir.attempts):  # their rows are published
+        _write_pages(output, job, summary, options, _report_figures(output, files, made, summary, options))
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.
     for folder in (job_dir.grouped, *job_dir.only_while_units_run):
@@ -263,6 +265,14 @@ def _write_pages(
 
 
 # --- collect ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _removed_meanwhile(folder: str) -> Iterator[None]:
+    """Removes a folder while the block runs: thousands of files may take a second. `_collect` tells what fails."""
+    with ThreadPoolExecutor(1, thread_name_prefix="remove") as pool:
+        pool.submit(storage.remove_tree, folder)
+        yield
 
 
 def _collect(job_dir: JobFolder, plan: ShardPlan) -> None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -170,7 +169,7 @@ def _write_shard(
 
 def _encoded(table: pa.Table) -> EncodedGroups:
     """A row group as it is published."""
-    sink = io.BytesIO()
+    sink = pa.BufferOutputStream()  # one of Python's would take the interpreter lock for each page
     pq.write_table(table, sink, row_group_size=table.num_rows, **WRITING)
     groups = read_groups(sink.getvalue(), table.schema)
     assert groups is not None, "what was just written can be read"

@@ -10,7 +10,8 @@ it.
 
 A file whose reader of imports crashes or hangs is ordered as if it imported nothing.
 
-Memory: in one process the entries of one bucket; in another a large repository's facts, about a kilobyte for each file.
+Memory: in one process the entries of one bucket; in another a large repository's facts, up to `ORDER_BYTES` for each
+file. Where there isn't as much, that is refused before it is begun.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from jobs.grouping.items import ChunkItem, OrderItem, Slice, SortItem, WriteItem
 from jobs.grouping.reading import GroupSettings
 from jobs.grouping.runs import Run, buckets_of
 from jobs.grouping.suspects import died_reading
+from model.errors import ConfigError
+from transforms.machine import available_memory
 from transforms.row_pool import CRASHED, RowPool
 
 _log = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ _log = logging.getLogger(__name__)
 # Neither who writes nor who reads them holds more than one at a time.
 FILE_GROUPS: Final = 4
 _CHUNK: Final = 128
+ORDER_BYTES: Final = 3_200  # 365,000 files in 1.2 GB
 _TRIES: Final = 3  # of an item that kills its processes, though not at one file
 _AHEAD: Final = 64  # items among which the large ones go first
 
@@ -141,6 +145,7 @@ class _Writing:
     def write_large(self, number: int, blocks: Sequence[Block]) -> None:
         """Puts a large repository in order and writes its files."""
         ((repository,),), path = blocks[0], self._path("large", number)
+        check_memory(repository.files)
         chunks = []
         for count, first in enumerate(range(0, repository.files, _CHUNK)):
             rows = min(_CHUNK, repository.files - first)
@@ -191,6 +196,17 @@ class _Writing:
                 raise RuntimeError("processes died while they grouped files; run the same command again")
             (result,) = self.pool.apply(method, [item])()
         return result
+
+
+def check_memory(files: int) -> None:
+    """Raises ConfigError if memory doesn't hold what putting a repository of so many files in order takes."""
+    there = available_memory()
+    if (need := files * ORDER_BYTES) > there:
+        raise ConfigError(
+            f"a repository of {files:,} files needs about {need / 1e9:,.1f} GB to be put in order, but "
+            f"{there / 1e9:,.1f} GB are available, enough for {there // ORDER_BYTES:,} files; give the job more "
+            "memory, or split the repository under several names"
+        )
 
 
 def in_turn(calls: Iterable[Callable[[], Any]], workers: int) -> Iterator[Any]:

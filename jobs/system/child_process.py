@@ -47,6 +47,7 @@ class ChildProcess:
         self._printed: deque[str] = deque(maxlen=_LAST_LINES)
         self.is_ready = False  # it has said so: it could start
         self.is_gone = False  # nothing more can be heard from it
+        environment = dict(own_environment() if environment is None else environment)
         try:
             self._process = subprocess.Popen(
                 # -P: the child imports the same code as we do, whatever is in the current folder.
@@ -56,12 +57,13 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 pass_fds=[write],
                 cwd=folder,
-                env=dict(own_environment() if environment is None else environment),
+                env=environment,
                 process_group=0,  # so that Ctrl-C reaches the driver alone, which ends the group
             )
         finally:
             os.close(write)
         self._is_quiet = True
+        self._environment = environment
         assert self._process.stdout is not None
         self._echo = threading.Thread(
             target=self._pass_on, args=(self._process.stdout,), name="child-output", daemon=True
@@ -84,6 +86,17 @@ class ChildProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(value).encode() + b"\n")
             self._process.stdin.flush()
+
+    def update_environment(self) -> None:
+        """Tells the child what has changed in our environment since it was started."""
+        now = own_environment()
+        changed: dict[str, str | None] = {
+            name: value for name, value in now.items() if self._environment.get(name) != value
+        }
+        changed |= dict.fromkeys(self._environment.keys() - now.keys())
+        if changed:
+            self.send({"environment": changed})
+        self._environment = now
 
     def end_input(self) -> None:
         """Tells the child that nothing more comes."""
@@ -170,6 +183,32 @@ class ChildProcess:
                 print_unkept(text.rstrip("\n"), sys.stderr, event="worker_output")
             else:
                 sys.stderr.write(text)
+
+
+_ahead: list[ChildProcess] = []
+
+
+@contextlib.contextmanager
+def started_ahead() -> Iterator[None]:
+    """Starts a child for `new_child`, so that it imports what it needs while the driver does; ends it if not taken."""
+    child = ChildProcess()
+    child.send({"preload": []})
+    _ahead.append(child)
+    try:
+        yield
+    finally:
+        if child in _ahead:
+            _ahead.remove(child)
+            child.close()
+
+
+def new_child() -> ChildProcess:
+    """A child with our environment as it is now: the one that was started ahead, if it is still there."""
+    if not _ahead:
+        return ChildProcess()
+    child = _ahead.pop()
+    child.update_environment()
+    return child
 
 
 class Bell:

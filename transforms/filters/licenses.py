@@ -311,10 +311,15 @@ class LicenseStage(Stage):
         repository = next((license_names(row.columns[name]) for name in names if name in row.columns), [])
         found, unrecognized = read_licenses(row.content, repository)
         reason = self.policy.reason(found, unrecognized) if self.policy is not None else None
-        stated = [*found, *(f"not recognized: {name}" for name in unrecognized)]
-        detail = one_line(", ".join(stated), SHOWN_CHARS) if stated else NO_LICENSE
+        detail = "" if reason is None else _stated(found, unrecognized)
         result = self.result({"licenses": list(found)}, reason, detail)
         return result._replace(counts={"license/not_recognized": 1}) if unrecognized else result
+
+
+def _stated(found: Sequence[str], unrecognized: Sequence[str]) -> str:
+    """The licenses that a file states, for the detail of its rejection."""
+    stated = [*found, *(f"not recognized: {name}" for name in unrecognized)]
+    return one_line(", ".join(stated), SHOWN_CHARS) if stated else NO_LICENSE
 
 
 def _is_met(expression: Any, is_fine: Any) -> bool:

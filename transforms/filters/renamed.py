@@ -23,9 +23,9 @@ import numpy as np
 
 from transforms.filters.benchmark_index import BOILERPLATE_ITEMS, Contamination, GramTable, problem_of, reading_index
 from transforms.filters.benchmarks import Program
-from transforms.filters.structure import StructureBatch, from_first_function, structure_batches
+from transforms.filters.structure import from_first_function, structure_batches, token_offset
 from transforms.languages.lookup import find_language
-from transforms.languages.table import BY_NAME, fold
+from transforms.languages.table import BY_NAME, Language, fold
 from transforms.rows.ngrams import Hashes, ngram_hashes, ngram_hashes_by_length, tokens_of
 
 LENGTHS: Final = (18, 20, 24, 28, 32, 36, 40)
@@ -78,15 +78,16 @@ class RenamedIndex:
                     if position + n <= batch.bounds[text + 1]:  # not across two texts
                         hits.setdefault(text, {}).setdefault(owner, []).append((position, gram))
             for number in range(len(batch.bounds) - 1):
-                yield self._told(next(left), batch, number, hits.get(number, {}))
+                yield self._told(next(left), BY_NAME[fold(language)], batch.bounds[number], hits.get(number, {}))
 
     def _told(
-        self, text: str, batch: StructureBatch, number: int, hits: Mapping[int, Sequence[tuple[int, int]]]
+        self, text: str, language: Language, first: int, hits: Mapping[int, Sequence[tuple[int, int]]]
     ) -> list[Contamination]:
+        """What was found in a text; `first` is the position of its first token."""
         found = []
         for owner, places in hits.items():
             benchmark, item = self.items[owner]
-            offset = int(batch.offsets[min(position for position, _ in places)]) - batch.starts[number]
+            offset = token_offset(text, language, min(position for position, _ in places) - first)
             before = text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace")
             num_ngrams = len({gram for _, gram in places})
             found.append(Contamination(benchmark, f"{item}{_SUFFIX}", num_ngrams, len(tokens_of(before))))

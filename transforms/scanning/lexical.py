@@ -31,8 +31,16 @@ _SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+|(?!))*+(?
 
 def text_spans(data: bytes, language: Language | None) -> list[tuple[int, int]]:
     """Where the comments and strings of a program are, in order, with their marks and quotes."""
-    pattern = _HASH if language is not None and language.comments == "hash" else _SLASH
-    return [match.span() for match in pattern.finditer(data)]
+    return [match.span() for match in _pattern(language).finditer(data)]
+
+
+def pieces_between(data: bytes, language: Language | None) -> list[bytes]:
+    """What is left of a program without these, in a third of the time."""
+    return _pattern(language).split(data)
+
+
+def _pattern(language: Language | None) -> re.Pattern[bytes]:
+    return _HASH if language is not None and language.comments == "hash" else _SLASH
 
 
 class Lexical:

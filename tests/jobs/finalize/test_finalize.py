@@ -243,7 +243,7 @@ def test_killed_while_it_is_cut_to_other_shards_it_has_all_rows_whatever_size_co
 
 def test_killed_while_attempts_are_deleted_it_is_finished_from_what_is_left(corpus, uninterrupted, forker, tmp_path):
     output = tmp_path / "out"
-    forker.run(flags(corpus, output), "finalize.after_card=kill")
+    forker.run(flags(corpus, output), "finalize.after_stale=kill")
     for unit in sorted((output / "_job" / "attempts").iterdir())[::2]:
         shutil.rmtree(unit)
     assert os.waitstatus_to_exitcode(forker.run(flags(corpus, output))) == 3

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transforms.filters.benchmarks import Program
 from transforms.filters.contamination import ContaminationStage
 from transforms.filters.renamed import RenamedIndex, build_renamed, is_renamed, load_renamed, merge_renamed
-from transforms.filters.structure import structure_batches
+from transforms.filters.structure import structure_batches, token_offset
 from transforms.languages.lookup import find_language
 from transforms.rows.row import Row, SourceRef
 
@@ -81,6 +81,17 @@ def test_a_text_has_the_same_tokens_whatever_text_is_before_it(before):
     assert python is not None
     batch = next(structure_batches([before, "x = 1"], python))
     assert batch.hashes[batch.bounds[1] :].tolist() == hashes_of("x = 1")
+
+
+@given(st.text("a=1.\n #'\"\\;é", max_size=60))
+def test_each_token_begins_where_the_text_has_it(text):
+    python = find_language("python")
+    assert python is not None
+    offsets = [token_offset(text, python, number) for number in range(len(hashes_of(text)))]
+    assert offsets == sorted(set(offsets))
+    assert all(chr(text.encode()[offset]) not in " \n#;\\'\"" for offset in offsets)
+    with pytest.raises(IndexError):
+        token_offset(text, python, len(offsets))
 
 
 OTHERS = {
