@@ -113,60 +113,6 @@ def global_ipv6(candidate: Candidate) -> Verdict | None:
     return candidate.verdict(validated=True)
 
 
-def international_phone(candidate: Candidate) -> Verdict | None:
-    """Accepts a phone number with country code that is valid according to libphonenumber."""
-    import phonenumbers
-
-    start, _ = candidate.span
-    value = candidate.value.rstrip(b" .-(")
-    digits = re.sub(rb"\D", b"", value)
-    if re.fullmatch(rb"\+\d+\.\d+", value):
-        return None  # a number with a decimal point
-    before = candidate.before(24)
-    if (
-        len(set(digits)) < 4
-        or digits[-7:] in (b"1234567", b"2345678", b"3456789", b"4567890")
-        or (re.search(rb"[\w)\]]\s?$", before) and not re.search(rb"(?i)[a-z]\s?$", before))
-    ):
-        return None
-    try:
-        number = phonenumbers.parse(value.decode("ascii"))
-    except phonenumbers.NumberParseException:
-        return None
-    if phonenumbers.is_valid_number(number) or (
-        _PHONE_WORD.search(candidate.before(48)) and phonenumbers.is_possible_number(number)
-    ):
-        return Verdict(start, start + len(value), validated=True)
-    return None
-
-
-_PHONE_WORD = re.compile(rb"(?i)phone|\btel\b|tel[:.=]|mobile|cell|\bfax\b|whatsapp|\bcall|telefon|\bsms\b|contact")
-
-
-_EPOCH = re.compile(rb"1[3-9]\d{8}(?:\d{3})?")  # seconds or milliseconds since 1970, of the years 2011 to 2033
-
-
-def national_phone(candidate: Candidate) -> Verdict | None:
-    """Accepts a phone number in national notation near a word such as phone, or in the North American notations
-    `(ddd) ddd-dddd` and `ddd-ddd-dddd`."""
-    start, _ = candidate.span
-    value = candidate.value.rstrip(b" .-(/")
-    digits = re.sub(rb"\D", b"", value.split(b"x")[0])
-    if (
-        not 7 <= len(digits) <= 15
-        or len(set(digits)) < 4
-        or digits in (b"1234567890", b"0123456789", b"123456789", b"12345678", b"1234567")
-    ):
-        return None
-    if digits == value and _EPOCH.fullmatch(digits):
-        return None
-    if re.match(rb"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D|$)|\d{1,3}(?:\.\d{1,3}){3}$|\d+\.\d+$", value) or (
-        b"555" in digits[:6] and digits[-4:-2] == b"01"
-    ):
-        return None
-    return Verdict(start, start + len(value))
-
-
 def payment_card(candidate: Candidate) -> Verdict | None:
     """Accepts a card number: an issuer's prefix and length, a valid Luhn checksum, not a published test number. One
     number in ten passes Luhn, so digits without hyphens require quotes or a word such as card nearby, or stand in a
@@ -195,7 +141,7 @@ _PROSE_BEFORE = re.compile(rb"[A-Za-z]{2,}[:=]?[ \t]$")
 
 def _is_card_place(candidate: Candidate, before: bytes, after: bytes) -> bool:
     """Whether digits stand where a card's number would: quoted, beside a word for cards, or in a column of cards."""
-    if _CARD_WORD.search(before) or _CARD_WORD.search(candidate.document.column_at(candidate.span[0])):
+    if _CARD_WORD.search(before) or _CARD_WORD.search(candidate.document.columns.at(candidate.span[0])):
         return True
     if _ID_BEFORE.search(before):
         return False
