@@ -127,7 +127,9 @@ def main() -> None:
         theirs = ask(args.others, "spans", "presidio", texts)
         if isinstance(theirs, list):
             size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-            print(f"presidio finds {sum(map(len, theirs)) / size * 1e6:.1f} a MB in the first {size / 1e6:.1f} MB of it")
+            print(
+                f"presidio finds {sum(map(len, theirs)) / size * 1e6:.1f} a MB in the first {size / 1e6:.1f} MB of it"
+            )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ _TRANSLATION_PATH = re.compile(
     r"|[/_.-][a-z]{2}(?:[-_][A-Za-z]{2,4})?\.(?:json|ya?ml|properties|po|ts|js|php|xml|resx|strings)$|\.(?:po|pot|resx|xliff?|strings|ftl|arb)$"
 )
 
+
 @dataclass
 class Document:
     """The scanned text, as UTF-8 bytes, with properties that validators need (computed on first use)."""

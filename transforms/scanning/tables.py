@@ -64,7 +64,7 @@ class Columns:
         """Where the rows of SQL's insertions begin, with the names of their columns."""
         if not _SQL_PATH.search(self._path):
             return []
-        return [(m.end(), [n.strip(b" \t\r\n`\"[]") for n in m[1].split(b",")]) for m in _INSERT.finditer(self._data)]
+        return [(m.end(), [n.strip(b' \t\r\n`"[]') for n in m[1].split(b",")]) for m in _INSERT.finditer(self._data)]
 
     def _in_insert(self, offset: int) -> bytes:
         index = bisect.bisect_right(self._inserts, offset, key=lambda insert: insert[0]) - 1

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.personal_places import is_in_prose, is_keyed
 
 _RESOLVERS = frozenset(
     [
@@ -54,14 +55,14 @@ _EXAMPLE_IPS = frozenset(
     ["123.45.67.89", "12.34.56.78", "98.76.54.32", "11.22.33.44", "111.222.111.222", "123.123.123.123"]
 )
 _VERSION_BEFORE = re.compile(
-    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|object_?identifier|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|->[ \t]*$|[<>=~!]=\s*[\"']?$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:sections?|chapters?|figure|clauses?)\s*[\"']?$"
+    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|object_?identifier|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|->[ \t]*$|[<>=~!]=\s*[\"']?$|,v[ \t]$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:sections?|chapters?|figure|clauses?)\s*[\"']?$"
 )
 _TEST_CARDS = frozenset(
     b"4111111111111111 4012888888881881 4242424242424242 5555555555554444 5105105105105100 378282246310005 371449635398431 378734493671000 "
     b"6011111111111117 6011000990139424 30569309025904 38520000023237 3530111333300000 3566002020360505 4222222222222 4000056655665556 5200828282828210 2223003122003222".split()
 )
 _CARD_WORD = re.compile(
-    rb"(?i)card|visa|master|amex|american.?express|discover|diners|jcb|\bcc\b|ccn|credit|debit|payment|\bpan\b|billing"
+    rb"(?i)card|visa|master|amex|american.?express|discover|diners|jcb|(?<![a-z])cc(?![a-z])|ccn|credit|debit|payment|(?<![a-z])pan(?![a-z])|billing"
 )
 _ISSUERS = re.compile(
     rb"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|6(?:011|5\d\d|4[4-9]\d)\d{12}(?:\d{3})?|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|(?:5018|5020|5038|5[6-8]\d\d|6304|6759|676[1-3])\d{8,15}|62\d{14,17})\Z"
@@ -146,7 +147,9 @@ def _is_card_place(candidate: Candidate, before: bytes, after: bytes) -> bool:
     if _ID_BEFORE.search(before):
         return False
     is_quoted = before[-1:] in (b'"', b"'", b">", b"=") and after[:1] in (b'"', b"'", b"<", b"&")
-    return is_quoted or (b" " in candidate.value and _PROSE_BEFORE.search(before) is not None)
+    if b" " in candidate.value:
+        return is_quoted or _PROSE_BEFORE.search(before) is not None
+    return is_quoted or (bool(before.strip()) and not is_keyed(candidate) and is_in_prose(candidate))
 
 
 def _luhn(digits: bytes) -> bool:
@@ -200,15 +203,3 @@ NATIONAL_ID_VALIDATORS = tuple(
         "ca.sin", "ro.cnp", "cz.rc", "bg.egn", "tr.tckimlik", "il.idnr", "hr.oib", "ee.ik", "lt.asmens", "ie.pps", "th.pin", "my.nric", "sg.uen",
     )
 )  # fmt: skip
-
-
-def id_gb_nino(candidate: Candidate) -> Verdict | None:
-    """Accepts a UK National Insurance number by the prefix rules of HMRC's manual NIM39110; it has no checksum."""
-    return (
-        candidate.verdict(validated=True)
-        if re.match(rb"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]", candidate.value)
-        else None
-    )
-
-
-NATIONAL_ID_VALIDATORS = (*NATIONAL_ID_VALIDATORS, id_gb_nino)

@@ -42,6 +42,7 @@ _DATE_OR_DECIMAL = re.compile(
     rb"\d{4}[-/. ]\d{1,2}[-/. ]\d{1,2}(?:\D|$)|\d{1,2}([-/. ])\d{1,2}\1(?:19|20)\d\d$|\d{1,3}(?:\.\d{1,3}){3}$|\d+\.\d+$"
 )
 _MIN_DIFFERENT_DIGITS = 4
+_ZIP_CODE = re.compile(rb"\d{5}-\d{4}\Z")  # "Boston, MA 02110-1301", in a million license headers
 _GROUPED = re.compile(rb"\+\d{1,3}[ (.-]{1,2}\d{1,4}[ ).-]{1,2}\d[\d -]{4,}\Z")
 
 
@@ -111,14 +112,18 @@ def formed_phone(candidate: Candidate) -> Verdict | None:
     name = name_of(candidate)
     if PHONE_NAME.search(name) or PHONE_WORD.search(normalized(candidate.after(32))):
         return national_phone(candidate)
-    if digits == value and not (is_in_prose(candidate) if is_keyed(candidate) else _is_alone(candidate)):
+    if _ZIP_CODE.match(value) or (digits == value and not _is_apart(candidate)):
         return None
     is_valid = any(_is_valid(value.decode("ascii"), country) for country in countries)
     return candidate.verdict(validated=True) if is_valid else None
 
 
-def _is_alone(candidate: Candidate) -> bool:
-    return is_quoted(candidate) or is_in_prose(candidate)
+def _is_apart(candidate: Candidate) -> bool:
+    """Whether digits alone are in quotes without a name, or in prose. Alone on a line, they must begin with a zero."""
+    if not is_keyed(candidate) and is_quoted(candidate):
+        return True
+    has_words = candidate.value.startswith(b"0") or not candidate.document.is_code or bool(candidate.before(80).strip())
+    return has_words and is_in_prose(candidate)
 
 
 def _is_valid(text: str, country: str) -> bool:
