@@ -13,6 +13,8 @@ from transforms.scanning.personal_names import PHONE_NAME, normalized
 from transforms.scanning.rule import Rule
 from transforms.scanning.tables import Columns
 
+_NO_KINDS: frozenset[str] = frozenset()
+_SETTINGS = frozenset(("settings",))
 _READ_COMMENTS = ("hash", "slash", "dash")  # the styles that `Lexical` reads
 _CONFIG_PATH = re.compile(
     r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt"
@@ -86,9 +88,11 @@ class Document:
     @cached_property
     def kinds(self) -> frozenset[str]:
         """The kinds of files that it is (`Rule.files`), besides "" for all."""
-        kinds = ("settings",) if self.is_settings else ()
+        kinds = _SETTINGS if self.is_settings else _NO_KINDS
+        if not self.columns.may_be_any:
+            return kinds
         has_phones = any(PHONE_NAME.search(normalized(name)) for name in self.columns.names())
-        return frozenset((*kinds, "phones") if has_phones else kinds)
+        return kinds | {"phones"} if has_phones else kinds
 
     def lines_like(self, pattern: Pattern[bytes]) -> list[int]:
         """Offsets of the lines that a pattern matches, ascending. The pattern starts with the preceding line break."""

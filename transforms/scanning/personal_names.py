@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD = re.compile(r"[\W_]+")
 _SUFFIXES = (
     "number|numbers|num|no|nr|n|nummer|numero|número|home|work|office|private|privat|prive|privé|primary|secondary|main|business|mobile|cell|fax|"
@@ -35,4 +35,8 @@ def normalized(text: bytes) -> str:
     >>> normalized(b'user.phoneHome = "')
     'user phone home '
     """
-    return _NO_WORD.sub(" ", _CAMEL.sub(" ", text.decode("utf-8", "replace"))).lower()
+    words = text.decode("utf-8", "replace")
+    lowered = words.lower()
+    if words != lowered:
+        lowered = _CAMEL.sub(" ", words).lower()
+    return _NO_WORD.sub(" ", lowered)

@@ -13,9 +13,10 @@ import bisect
 import re
 from functools import cached_property
 
-_DELIMITED_PATH = re.compile(r"(?i)\.(?:csv|tsv|tab|psv|txt|dat)$")
-_SQL_PATH = re.compile(r"(?i)\.(?:sql|ddl|psql|pgsql|mysql|dump)$")
-_MARKDOWN_PATH = re.compile(r"(?i)\.(?:md|markdown|mdx|rmd)$")
+_DELIMITED = frozenset(("csv", "tsv", "tab", "psv", "txt", "dat"))
+_SQL = frozenset(("sql", "ddl", "psql", "pgsql", "mysql", "dump"))
+_MARKDOWN = frozenset(("md", "markdown", "mdx", "rmd"))
+_SUFFIXES = _DELIMITED | _SQL | _MARKDOWN
 _HEADER_LINE = re.compile(rb"[\"' \t]*[A-Za-z\x80-\xff_][^\d@(){}=\n]*(?:[,\t;|][^,\t;|@(){}=\n]{1,60})+")
 _MAX_HEADER_BYTES = 4096
 _MAX_ROW_BYTES = 2048
@@ -29,10 +30,13 @@ class Columns:
     """The columns of one text's tables."""
 
     def __init__(self, data: bytes, path: str):
-        self._data, self._path = data, path
+        self._data, self._suffix = data, path.rpartition(".")[2].lower()
+        self.may_be_any = self._suffix in _SUFFIXES
 
     def at(self, offset: int) -> bytes:
         """The name of the column that the byte at `offset` is in; empty if it is in no table."""
+        if not self.may_be_any:
+            return b""
         if self._delimited[0]:
             return self._in_delimited(offset)
         if self._inserts:
@@ -41,6 +45,8 @@ class Columns:
 
     def names(self) -> list[bytes]:
         """The names of all columns of all tables."""
+        if not self.may_be_any:
+            return []
         inserted = [name for _, names in self._inserts for name in names]
         return self._delimited[0] + inserted + [name for _, header in self._markdown for name in header.split(b"|")]
 
@@ -48,7 +54,7 @@ class Columns:
     def _delimited(self) -> tuple[list[bytes], bytes]:
         """The names of the columns of delimited values, and their delimiter."""
         line = self._data[:_MAX_HEADER_BYTES].partition(b"\n")[0].rstrip(b"\r")
-        if not _DELIMITED_PATH.search(self._path) or not _HEADER_LINE.fullmatch(line):
+        if self._suffix not in _DELIMITED or not _HEADER_LINE.fullmatch(line):
             return [], b""
         delimiter = max((b",", b"\t", b";", b"|"), key=line.count)
         return [name.strip(b" \"'") for name in line.split(delimiter)], delimiter
@@ -62,7 +68,7 @@ class Columns:
     @cached_property
     def _inserts(self) -> list[tuple[int, list[bytes]]]:
         """Where the rows of SQL's insertions begin, with the names of their columns."""
-        if not _SQL_PATH.search(self._path):
+        if self._suffix not in _SQL:
             return []
         return [(m.end(), [n.strip(b' \t\r\n`"[]') for n in m[1].split(b",")]) for m in _INSERT.finditer(self._data)]
 
@@ -81,7 +87,7 @@ class Columns:
     @cached_property
     def _markdown(self) -> list[tuple[int, bytes]]:
         """Where the rows of Markdown's tables begin, with the line of their header."""
-        if not _MARKDOWN_PATH.search(self._path):
+        if self._suffix not in _MARKDOWN:
             return []
         return [(match.end(), match[1]) for match in _DASHES.finditer(b"\n" + self._data)]
 

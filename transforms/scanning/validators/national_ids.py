@@ -22,6 +22,7 @@ from transforms.scanning.candidate import Candidate, Verdict
 from transforms.scanning.validators.personal_places import is_in_prose, is_keyed, is_quoted, name_of
 
 _MIN_DIFFERENT_DIGITS = 4
+_DIGITS = frozenset(b"0123456789")
 _WORDS: dict[str, tuple[str, ...]] = {
     "us.ssn": ("ssn", "social security", "socialsecurity"),
     "us.itin": ("itin",),
@@ -89,10 +90,16 @@ _FIRST_WORDS = frozenset(name.split()[0] for names in _WORDS.values() for name i
 _GENERIC_NAME = re.compile(
     r"(?:^| )(?:(?:national|personal|citizen|resident|state|government|govt|civil|fiscal|tax|taxpayer|identity|identification|ident)"
     r" (?:id|ids|identity|identification|identifier|number|no|nr|num|code|card|document)(?: (?:number|no|nr|num|code|value))?"
-    r"|id (?:number|no|nr|card|card number|document)|nationalid|taxid|personalid|idnumber|tin|personalausweis\w{0,8}|ausweis(?:nummer)?|documento(?: (?:identidad|nacional))?|cedula|cédula"
-    r"|carte (?:d )?identite|piece identite|carta identita|documento identita|identiteitsnummer|identificatienummer|persoonsnummer|numer identyfikacyjny|dowod osobisty|身分証番号|신분증번호) ?$"
+    r"|id (?:number|no|nr|card|card number|document)|nationalid|taxid|personalid|idnumber|tin|personalausweis(?:nummer)?|ausweis(?:nummer)?|documento(?: (?:identidad|nacional))?|cedula|cédula"
+    r"|carte (?:d )?identit[eé]|pi[eè]ce identit[eé]|carta identit[aà]|documento identita|identiteitsnummer|identificatienummer|persoonsnummer|numer identyfikacyjny|dowod osobisty|身分証番号|신분증번호) ?$"
 )
 """Names for ids of any state: the last words before the number."""
+_GENERIC_BYTES = 48
+_LAST_WORDS = frozenset(
+    "id ids identity identification identifier number no nr num code card document documento value nationalid taxid personalid idnumber tin cedula cédula identidad nacional "
+    "identite identita identità identité identiteitsnummer identificatienummer persoonsnummer identyfikacyjny osobisty 身分証番号 신분증번호 personalausweis personalausweisnummer ausweis ausweisnummer".split()
+)
+"""The last words of those names: looked up first, since the search is slow."""
 _RRN = re.compile(r"\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])-?[1-8]\d{6}\Z")
 _NINO = re.compile(r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]\Z")
 _FORMS = {
@@ -111,8 +118,9 @@ _FORMS = {
     "pl.pesel": re.compile(r"\d{11}\Z"),
 }
 """How the ids of twelve countries are written; beside a name for ids of any state, one of these must be valid."""
-_WEAK_ALONE = frozenset(("nl.bsn", "es.dni"))
-"""Ids whose form other things have, too, and whose checksum one in ten or twenty passes."""
+_STRONG = tuple(module for module in _FORMS if module not in ("nl.bsn", "es.dni"))
+"""Without a name, those two are too weak: other things have their form, and one in ten or twenty passes."""
+_ANY_FORM = re.compile("|".join(_FORMS[module].pattern for module in _STRONG))
 _THREE_GROUPS = re.compile(r"\d{4}[ -]\d{4}[ -]\d{4}\Z")
 _DIGITS_ALONE = re.compile(r"\d{12}\Z")
 
@@ -120,30 +128,34 @@ _DIGITS_ALONE = re.compile(r"\d{12}\Z")
 def national_id_number(candidate: Candidate) -> Verdict | None:
     """Accepts a number that a preceding word or its column names and whose checksum or structure is valid, and a
     number without a name that has the form and the checksum of one of twelve countries."""
-    text = candidate.value.decode("ascii")
-    if len(set(re.sub(r"\D", "", text))) < _MIN_DIFFERENT_DIGITS:
+    if len(_DIGITS.intersection(candidate.value)) < _MIN_DIFFERENT_DIGITS:
         return None
+    text = candidate.value.decode("ascii")
     words = f" {name_of(candidate)}"
     if not _FIRST_WORDS.isdisjoint(words.split()):
         for module, names in _WORDS.items():
             if any(f" {name} " in words for name in names) and _is_valid(module)(text):
                 return candidate.verdict(validated=True)
-    if _GENERIC_NAME.search(words):
+    if _has_generic_name(words):
         is_id = any(form.match(text) and _is_valid(module)(text) for module, form in _FORMS.items())
         return candidate.verdict(validated=True) if is_id else None
     return candidate.verdict(validated=True) if _is_evident(candidate, text) else None
 
 
+def _has_generic_name(words: str) -> bool:
+    last = words[-_GENERIC_BYTES:]
+    return last.rstrip().rpartition(" ")[2] in _LAST_WORDS and _GENERIC_NAME.search(last) is not None
+
+
 def _is_evident(candidate: Candidate, text: str) -> bool:
     """Whether a number without a name is an id by its form and checksum, and stands where a value does."""
-    modules = [module for module, form in _FORMS.items() if form.match(text) and module not in _WEAK_ALONE]
-    if not modules or _DIGITS_ALONE.match(text):  # of twelve digits are many accounts and times
+    if not _ANY_FORM.match(text) or _DIGITS_ALONE.match(text):  # of twelve digits are many accounts and times
         return False
     if is_quoted(candidate):
         is_place = not is_keyed(candidate)
     else:  # three groups of four digits are as well ports or slots
-        is_place = is_in_prose(candidate) and not _THREE_GROUPS.match(text)
-    return is_place and any(_is_valid(module)(text) for module in modules)
+        is_place = not _THREE_GROUPS.match(text) and is_in_prose(candidate)
+    return is_place and any(_FORMS[module].match(text) and _is_valid(module)(text) for module in _STRONG)
 
 
 @cache
