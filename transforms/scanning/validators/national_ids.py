@@ -122,7 +122,7 @@ _STRONG = tuple(module for module in _FORMS if module not in ("nl.bsn", "es.dni"
 """Without a name, those two are too weak: other things have their form, and one in ten or twenty passes."""
 _ANY_FORM = re.compile("|".join(_FORMS[module].pattern for module in _STRONG))
 _THREE_GROUPS = re.compile(r"\d{4}[ -]\d{4}[ -]\d{4}\Z")
-_DIGITS_ALONE = re.compile(r"\d{12}\Z")
+_MADE_UP = re.compile(r"\d{12}\Z|\d*(?:01234567|12345678|23456789|87654321|98765432)")
 
 
 def national_id_number(candidate: Candidate) -> Verdict | None:
@@ -149,7 +149,7 @@ def _has_generic_name(words: str) -> bool:
 
 def _is_evident(candidate: Candidate, text: str) -> bool:
     """Whether a number without a name is an id by its form and checksum, and stands where a value does."""
-    if not _ANY_FORM.match(text) or _DIGITS_ALONE.match(text):  # of twelve digits are many accounts and times
+    if not _ANY_FORM.match(text) or _MADE_UP.match(text):  # twelve digits are as well an account
         return False
     if is_quoted(candidate):
         is_place = not is_keyed(candidate)

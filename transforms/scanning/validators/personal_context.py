@@ -24,6 +24,8 @@ def mac_address(candidate: Candidate) -> Verdict | None:
     pairs = sum(part[:1] == part[1:] for part in text.split(b":"))
     if len(steps) == 1 or pairs > len(octets) * _MAX_REPEATED_DIGITS or octets[:5] == [0x12, 0x34, 0x56, 0x78, 0x9A]:
         return None
+    if candidate.before(80).strip() == b"" and candidate.after(8).strip() == b"":
+        return None  # the last line of a certificate's serial number or of a dump
     if b"-" in candidate.value and candidate.value.replace(b"-", b"").isdigit():
         return None  # a date, or numbers in a row
     return candidate.verdict()

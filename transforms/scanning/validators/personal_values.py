@@ -168,17 +168,22 @@ def iban(candidate: Candidate) -> Verdict | None:
     return _validated(candidate, len(set(text)) > 5 and standard.is_valid(text, check_country=False))
 
 
-_NAME = rb"(?:[^\W\d_]|[\xc2-\xf4][\x80-\xbf]+)"
+_NO_PERSON = re.compile(
+    rb"(?i)\b(?:inc|llc|ltd|gmbh|corp|corporation|foundation|authors|contributors|project|team|university|software|company|group|developers|rights"
+    rb"|media|security|systems|labs|services|institute|international|networks?|technolog\w+|solutions|library|community|consortium|committee|association|limited|consulting|studios?|free|the)\b|[@<>/]"
+)
+_END_OF_SENTENCE = re.compile(rb"[^\s.]{3,}\.(?:\s|$)")
 
 
 def author_name(candidate: Candidate) -> Verdict | None:
-    """Accepts a name in an author's place: two to four capitalized words, not a company or a project."""
-    value = candidate.value.strip(b" .,;-")
+    """Accepts a name in an author's place: two to four capitalized words, not a company, a project, or a license's
+    text in capitals."""
+    value = candidate.value
+    if end := _END_OF_SENTENCE.search(value):
+        value = value[: end.end()]
+    value = value.strip(b" .,;-")
     words = value.split()
-    if not 2 <= len(words) <= 4 or re.search(
-        rb"(?i)\b(?:inc|llc|ltd|gmbh|corp|corporation|foundation|authors|contributors|project|team|university|software|company|group|developers|rights)\b|[@<>/]",
-        value,
-    ):
+    if not 2 <= len(words) <= 4 or value.isupper() or _NO_PERSON.search(value):
         return None
     start = candidate.span[0] + candidate.value.index(words[0])
     return Verdict(start, start + len(value))

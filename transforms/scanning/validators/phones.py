@@ -42,7 +42,12 @@ _DATE_OR_DECIMAL = re.compile(
     rb"\d{4}[-/. ]\d{1,2}[-/. ]\d{1,2}(?:\D|$)|\d{1,2}([-/. ])\d{1,2}\1(?:19|20)\d\d$|\d{1,3}(?:\.\d{1,3}){3}$|\d+\.\d+$"
 )
 _MIN_DIFFERENT_DIGITS = 4
-_ZIP_CODE = re.compile(rb"\d{5}-\d{4}\Z")  # "Boston, MA 02110-1301", in a million license headers
+_NO_PHONE = re.compile(
+    rb"\d{5}-\d{4}\Z"  # a ZIP code: "Boston, MA 02110-1301", in a million license headers
+    rb"|0\d{3} 0\d{3} 0\d{3}\Z"  # code points: "0399 0308 0301", in Unicode's tables
+    rb"|0\d{5} (?:19|20)\d\d\Z"  # an article and its year: "Rev. E 78, 046110 2008"
+)
+_BOOK_BEFORE = re.compile(rb"(?i)\b(?:isbn|issn|doi|pmid|oclc|lccn)\b[^\w]{0,4}(?:1[03])?[^\w]{0,3}$")
 _GROUPED = re.compile(rb"\+\d{1,3}[ (.-]{1,2}\d{1,4}[ ).-]{1,2}\d[\d -]{4,}\Z")
 
 
@@ -112,7 +117,11 @@ def formed_phone(candidate: Candidate) -> Verdict | None:
     name = name_of(candidate)
     if PHONE_NAME.search(name) or PHONE_WORD.search(normalized(candidate.after(32))):
         return national_phone(candidate)
-    if _ZIP_CODE.match(value) or (digits == value and not _is_apart(candidate)):
+    if (
+        _NO_PHONE.match(value)
+        or _BOOK_BEFORE.search(candidate.before(24))
+        or (digits == value and not _is_apart(candidate))
+    ):
         return None
     is_valid = any(_is_valid(value.decode("ascii"), country) for country in countries)
     return candidate.verdict(validated=True) if is_valid else None
