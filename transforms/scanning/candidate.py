@@ -9,8 +9,12 @@ from re import Match, Pattern
 
 from transforms.languages.lookup import find_language
 from transforms.scanning.lexical import Lexical
+from transforms.scanning.personal_names import PHONE_NAME, normalized
 from transforms.scanning.rule import Rule
+from transforms.scanning.tables import Columns
 
+_NO_KINDS: frozenset[str] = frozenset()
+_SETTINGS = frozenset(("settings",))
 _READ_COMMENTS = ("hash", "slash", "dash")  # the styles that `Lexical` reads
 _CONFIG_PATH = re.compile(
     r"(?i)(?:\.(?:env|ini|cfg|conf|config|cnf|properties|ya?ml|toml|json|xml|tfvars|netrc|npmrc|pypirc|plist|sh|bash|zsh|txt"
@@ -26,15 +30,6 @@ _TRANSLATION_PATH = re.compile(
     r"(?i)(?:^|[/_.-])(?:i18n|l10n|locales?|lang|langs|languages?|translations?|messages?|strings?|labels?|resources?_[a-z]{2}|nls|bundle)(?:[/_.-]|$)"
     r"|[/_.-][a-z]{2}(?:[-_][A-Za-z]{2,4})?\.(?:json|ya?ml|properties|po|ts|js|php|xml|resx|strings)$|\.(?:po|pot|resx|xliff?|strings|ftl|arb)$"
 )
-_TABLE_PATH = re.compile(r"(?i)\.(?:csv|tsv|tab|psv|txt|dat)$")
-_HEADER_LINE = re.compile(rb"[\"' \t]*[A-Za-z\x80-\xff_][^\d@(){}=\n]*(?:[,\t;|][^,\t;|@(){}=\n]{1,60})+")
-_MAX_HEADER_BYTES = 4096
-_QUOTED_FIELD = re.compile(rb"\"[^\"\n]*(?:\"|\Z)")
-
-
-def _num_delimiters(line: bytes, delimiter: bytes) -> int:
-    """The number of delimiters in the start of a line, without those in quotes."""
-    return _QUOTED_FIELD.sub(b"", line).count(delimiter)
 
 
 @dataclass
@@ -85,24 +80,19 @@ class Document:
         """The spans of its comments and strings."""
         return Lexical(self.data, self.language)
 
-    def column_at(self, offset: int) -> bytes:
-        """The header of the column that the byte at `offset` is in, if the text is a table of delimited values
-        (RFC 4180) with a header; else empty."""
-        header, delimiter = self._header
-        if not header or offset <= len(header[0]):
-            return b""
-        first = self.data.rfind(b"\n", 0, offset) + 1
-        number = _num_delimiters(self.data[first:offset], delimiter)
-        return header[number] if first and number < len(header) else b""
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of its tables."""
+        return Columns(self.data, self.path)
 
     @cached_property
-    def _header(self) -> tuple[list[bytes], bytes]:
-        """The names of the columns, and their delimiter."""
-        line = self.data[:_MAX_HEADER_BYTES].partition(b"\n")[0].rstrip(b"\r")
-        if not _TABLE_PATH.search(self.path) or not _HEADER_LINE.fullmatch(line):
-            return [], b""
-        delimiter = max((b",", b"\t", b";", b"|"), key=line.count)
-        return [name.strip(b" \"'") for name in line.split(delimiter)], delimiter
+    def kinds(self) -> frozenset[str]:
+        """The kinds of files that it is (`Rule.files`), besides "" for all."""
+        kinds = _SETTINGS if self.is_settings else _NO_KINDS
+        if not self.columns.may_be_any:
+            return kinds
+        has_phones = any(PHONE_NAME.search(normalized(name)) for name in self.columns.names())
+        return kinds | {"phones"} if has_phones else kinds
 
     def lines_like(self, pattern: Pattern[bytes]) -> list[int]:
         """Offsets of the lines that a pattern matches, ascending. The pattern starts with the preceding line break."""

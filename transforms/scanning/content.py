@@ -35,7 +35,12 @@ _MAX_PASSES = 4
 Classifier = Callable[[str, str], Sequence[Finding]]
 """A user-defined hook: `classifier(text, language) -> findings` (character offsets; byte offsets may be 0)."""
 
-PERSONAL_TYPES = frozenset({"author_name", "card", "email", "iban", "ip_address", "national_id", "phone"})
+PERSONAL_TYPES = frozenset(
+    {
+        "author_name", "card", "coordinates", "date_of_birth", "email", "iban", "ip_address", "mac_address",
+        "national_id", "passport", "phone", "postal_address",
+    }
+)  # fmt: skip
 SAFETY_TYPES = frozenset(
     {"child_safety", "control_token", "hate", "malicious_code", "prompt_injection", "self_harm", "sexual"}
 )

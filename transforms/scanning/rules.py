@@ -17,7 +17,7 @@ A file contains `family`, optional `[defaults]`, and `rules`, an array of tables
     hashes      hashes of terms, see `terms.py`
     like        recipes of values that must be found
     unlike      recipes of text that must not be found
-    files       "", or "settings" for files of names and values only (`Document.is_settings`)
+    files       "", or "settings" for files of names and values only, or "phones" for tables with a column of phones
     fold        a fold, for patterns without a literal, see `folds.py`
     trigger     the trigger as a pattern (a prefix of each match), if the derived trigger (`trigger.py`) is slow
 
@@ -40,7 +40,7 @@ from transforms.user_files import read_text
 
 RULES_DIRECTORY = Path(__file__).parent / "rules"
 CONTEXTS = ("", "comment_or_string")
-FILES = ("", "settings")
+FILES = ("", "settings", "phones")
 _WORDS = ("near", "keywords", "hashes", "like", "unlike")
 _NUMBERS = ("confidence", "specificity")
 _TEXTS = {"token", "trigger", *Rule.__dataclass_fields__}

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from re import Match
 from typing import Any, Protocol
 
@@ -50,7 +50,7 @@ _MAX_REMEMBERED = 1024
 class Backend(Protocol):
     """Finds the ends of triggers: an ascending list per rule index."""
 
-    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]: ...
+    def ends(self, data: bytes, *, kinds: Collection[str] = FILES) -> dict[int, list[int]]: ...
 
 
 class HyperscanBackend:
@@ -60,17 +60,17 @@ class HyperscanBackend:
     def __init__(self, rules: RuleSet):
         import hyperscan
 
-        self._databases: list[tuple[bytes, bool, Any]] = []
+        self._databases: list[tuple[bytes, str, Any]] = []
         for (fold, table), files in itertools.product(FOLDS.items(), FILES):
             triggers = {
                 i: rule for i, rule in enumerate(rules.rules) if rule.trigger_fold == fold and rule.files == files
             }
             if triggers:
-                self._databases.append((table if fold else b"", bool(files), open_database(triggers)))
+                self._databases.append((table if fold else b"", files, open_database(triggers)))
         self._scratches = [hyperscan.Scratch(database) for *_, database in self._databases]
         self._local = threading.local()
 
-    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]:
+    def ends(self, data: bytes, *, kinds: Collection[str] = FILES) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
         if not data:
             return found
@@ -84,8 +84,8 @@ class HyperscanBackend:
             except KeyError:
                 found[rule] = [end]
 
-        for (table, for_settings, database), scratch in zip(self._databases, scratches, strict=True):
-            if for_settings and not is_settings:
+        for (table, files, database), scratch in zip(self._databases, scratches, strict=True):
+            if files and files not in kinds:
                 continue
             text = data.translate(table) if table else data
             database.scan(text, match_event_handler=on_match, scratch=scratch)
@@ -102,7 +102,7 @@ class KeywordBackend:
             for word in rule.keywords:
                 self._words.setdefault(word.lower(), []).append(index)
         self.without_keywords = [i for i, rule in enumerate(rules.rules) if not rule.keywords]
-        self._for_settings = {i for i, rule in enumerate(rules.rules) if rule.files == "settings"}
+        self._files = [rule.files for rule in rules.rules]
         self._ordered = list(self._words)
         try:
             import ahocorasick_rs
@@ -123,12 +123,12 @@ class KeywordBackend:
                 yield text, at + len(word_bytes)
                 at = lowered.find(word_bytes, at + 1)
 
-    def ends(self, data: bytes, *, is_settings: bool = True) -> dict[int, list[int]]:
+    def ends(self, data: bytes, *, kinds: Collection[str] = FILES) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {index: [] for index in self.without_keywords}
         for word, end in self._hits(data.lower()):
             for index in self._words[word]:
                 found.setdefault(index, []).append(end)
-        return found if is_settings else {i: ends for i, ends in found.items() if i not in self._for_settings}
+        return {i: ends for i, ends in found.items() if not self._files[i] or self._files[i] in kinds}
 
 
 class Scanner:
@@ -159,7 +159,7 @@ class Scanner:
         """All rules' findings, including overlapping ones, by rule and position."""
         data = text.encode("utf-8", "surrogatepass")
         document = Document(data, language, path)
-        found = self._backend.ends(data, is_settings=document.is_settings)
+        found = self._backend.ends(data, kinds=document.kinds)
         findings: list[Finding] = []
         for index in sorted(found):
             findings += self._confirm(index, found[index], document)
@@ -170,7 +170,7 @@ class Scanner:
     def may_find(self, text: str) -> bool:
         """Whether a text without a path has a trigger of any rule that may find something there. Most short texts have
         none, so `scan` finds nothing; this costs a fifth of it."""
-        found = self._backend.ends(text.encode("utf-8", "surrogatepass"), is_settings=False)
+        found = self._backend.ends(text.encode("utf-8", "surrogatepass"), kinds=())
         return not found.keys() <= self._need_path
 
     def compile_patterns(self) -> None:

@@ -38,7 +38,7 @@ def compiled(monkeypatch) -> list[int]:
 
 
 def ends(rules: RuleSet = RULES) -> dict[int, list[int]]:
-    return Scanner(rules, backend="hyperscan")._backend.ends(TEXT.encode(), is_settings=True)
+    return Scanner(rules, backend="hyperscan")._backend.ends(TEXT.encode())
 
 
 def test_a_database_is_compiled_once_and_finds_the_same(folder, compiled):

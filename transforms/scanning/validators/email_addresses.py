@@ -83,6 +83,8 @@ def email_address(candidate: Candidate) -> Verdict | None:
         or after.startswith((b"(", b"@"))
     ):
         return None
+    if re.search(rb"(?i)(?:message-id|in-reply-to|references)['\"]?[ :=>]{1,6}['\"<]{0,2}$", before):
+        return None  # a message's id has the form of an address (RFC 5322)
     if len(local) > 3 and not re.search(rb"[A-Za-z]", local) and not local.isdigit():
         return None
     if len(local) < 2 and len(domain) < 6:

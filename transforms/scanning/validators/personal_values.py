@@ -16,6 +16,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.personal_places import is_in_prose, is_keyed
 
 _RESOLVERS = frozenset(
     [
@@ -54,14 +55,14 @@ _EXAMPLE_IPS = frozenset(
     ["123.45.67.89", "12.34.56.78", "98.76.54.32", "11.22.33.44", "111.222.111.222", "123.123.123.123"]
 )
 _VERSION_BEFORE = re.compile(
-    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|object_?identifier|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|->[ \t]*$|[<>=~!]=\s*[\"']?$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:sections?|chapters?|figure|clauses?)\s*[\"']?$"
+    rb"(?i)(?:versions?|ver|rel|release|build|assembly\w*|fileversion|oid|firmware|sdk|object_?identifier|chrome|firefox|safari|opera|edge|webkit|gecko|msie|trident)[\w ._\-\"'=:/(<>]{0,16}$|[~^]$|->[ \t]*$|[<>=~!]=\s*[\"']?$|,v[ \t]$|(?:[\w]-|[\w]/|\bv\.?)$|(?i:sections?|chapters?|figure|clauses?)\s*[\"']?$"
 )
 _TEST_CARDS = frozenset(
     b"4111111111111111 4012888888881881 4242424242424242 5555555555554444 5105105105105100 378282246310005 371449635398431 378734493671000 "
     b"6011111111111117 6011000990139424 30569309025904 38520000023237 3530111333300000 3566002020360505 4222222222222 4000056655665556 5200828282828210 2223003122003222".split()
 )
 _CARD_WORD = re.compile(
-    rb"(?i)card|visa|master|amex|american.?express|discover|diners|jcb|\bcc\b|ccn|credit|debit|payment|\bpan\b|billing"
+    rb"(?i)card|visa|master|amex|american.?express|discover|diners|jcb|(?<![a-z])cc(?![a-z])|ccn|credit|debit|payment|(?<![a-z])pan(?![a-z])|billing"
 )
 _ISSUERS = re.compile(
     rb"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|6(?:011|5\d\d|4[4-9]\d)\d{12}(?:\d{3})?|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|(?:5018|5020|5038|5[6-8]\d\d|6304|6759|676[1-3])\d{8,15}|62\d{14,17})\Z"
@@ -113,60 +114,6 @@ def global_ipv6(candidate: Candidate) -> Verdict | None:
     return candidate.verdict(validated=True)
 
 
-def international_phone(candidate: Candidate) -> Verdict | None:
-    """Accepts a phone number with country code that is valid according to libphonenumber."""
-    import phonenumbers
-
-    start, _ = candidate.span
-    value = candidate.value.rstrip(b" .-(")
-    digits = re.sub(rb"\D", b"", value)
-    if re.fullmatch(rb"\+\d+\.\d+", value):
-        return None  # a number with a decimal point
-    before = candidate.before(24)
-    if (
-        len(set(digits)) < 4
-        or digits[-7:] in (b"1234567", b"2345678", b"3456789", b"4567890")
-        or (re.search(rb"[\w)\]]\s?$", before) and not re.search(rb"(?i)[a-z]\s?$", before))
-    ):
-        return None
-    try:
-        number = phonenumbers.parse(value.decode("ascii"))
-    except phonenumbers.NumberParseException:
-        return None
-    if phonenumbers.is_valid_number(number) or (
-        _PHONE_WORD.search(candidate.before(48)) and phonenumbers.is_possible_number(number)
-    ):
-        return Verdict(start, start + len(value), validated=True)
-    return None
-
-
-_PHONE_WORD = re.compile(rb"(?i)phone|\btel\b|tel[:.=]|mobile|cell|\bfax\b|whatsapp|\bcall|telefon|\bsms\b|contact")
-
-
-_EPOCH = re.compile(rb"1[3-9]\d{8}(?:\d{3})?")  # seconds or milliseconds since 1970, of the years 2011 to 2033
-
-
-def national_phone(candidate: Candidate) -> Verdict | None:
-    """Accepts a phone number in national notation near a word such as phone, or in the North American notations
-    `(ddd) ddd-dddd` and `ddd-ddd-dddd`."""
-    start, _ = candidate.span
-    value = candidate.value.rstrip(b" .-(/")
-    digits = re.sub(rb"\D", b"", value.split(b"x")[0])
-    if (
-        not 7 <= len(digits) <= 15
-        or len(set(digits)) < 4
-        or digits in (b"1234567890", b"0123456789", b"123456789", b"12345678", b"1234567")
-    ):
-        return None
-    if digits == value and _EPOCH.fullmatch(digits):
-        return None
-    if re.match(rb"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:\D|$)|\d{1,3}(?:\.\d{1,3}){3}$|\d+\.\d+$", value) or (
-        b"555" in digits[:6] and digits[-4:-2] == b"01"
-    ):
-        return None
-    return Verdict(start, start + len(value))
-
-
 def payment_card(candidate: Candidate) -> Verdict | None:
     """Accepts a card number: an issuer's prefix and length, a valid Luhn checksum, not a published test number. One
     number in ten passes Luhn, so digits without hyphens require quotes or a word such as card nearby, or stand in a
@@ -195,12 +142,14 @@ _PROSE_BEFORE = re.compile(rb"[A-Za-z]{2,}[:=]?[ \t]$")
 
 def _is_card_place(candidate: Candidate, before: bytes, after: bytes) -> bool:
     """Whether digits stand where a card's number would: quoted, beside a word for cards, or in a column of cards."""
-    if _CARD_WORD.search(before) or _CARD_WORD.search(candidate.document.column_at(candidate.span[0])):
+    if _CARD_WORD.search(before) or _CARD_WORD.search(candidate.document.columns.at(candidate.span[0])):
         return True
     if _ID_BEFORE.search(before):
         return False
     is_quoted = before[-1:] in (b'"', b"'", b">", b"=") and after[:1] in (b'"', b"'", b"<", b"&")
-    return is_quoted or (b" " in candidate.value and _PROSE_BEFORE.search(before) is not None)
+    if b" " in candidate.value:
+        return is_quoted or _PROSE_BEFORE.search(before) is not None
+    return is_quoted or (bool(before.strip()) and not is_keyed(candidate) and is_in_prose(candidate))
 
 
 def _luhn(digits: bytes) -> bool:
@@ -219,17 +168,22 @@ def iban(candidate: Candidate) -> Verdict | None:
     return _validated(candidate, len(set(text)) > 5 and standard.is_valid(text, check_country=False))
 
 
-_NAME = rb"(?:[^\W\d_]|[\xc2-\xf4][\x80-\xbf]+)"
+_NO_PERSON = re.compile(
+    rb"(?i)\b(?:inc|llc|ltd|gmbh|corp|corporation|foundation|authors|contributors|project|team|university|software|company|group|developers|rights"
+    rb"|media|security|systems|labs|services|institute|international|networks?|technolog\w+|solutions|library|community|consortium|committee|association|limited|consulting|studios?|free|the)\b|[@<>/]"
+)
+_END_OF_SENTENCE = re.compile(rb"[^\s.]{3,}\.(?:\s|$)")
 
 
 def author_name(candidate: Candidate) -> Verdict | None:
-    """Accepts a name in an author's place: two to four capitalized words, not a company or a project."""
-    value = candidate.value.strip(b" .,;-")
+    """Accepts a name in an author's place: two to four capitalized words, not a company, a project, or a license's
+    text in capitals."""
+    value = candidate.value
+    if end := _END_OF_SENTENCE.search(value):
+        value = value[: end.end()]
+    value = value.strip(b" .,;-")
     words = value.split()
-    if not 2 <= len(words) <= 4 or re.search(
-        rb"(?i)\b(?:inc|llc|ltd|gmbh|corp|corporation|foundation|authors|contributors|project|team|university|software|company|group|developers|rights)\b|[@<>/]",
-        value,
-    ):
+    if not 2 <= len(words) <= 4 or value.isupper() or _NO_PERSON.search(value):
         return None
     start = candidate.span[0] + candidate.value.index(words[0])
     return Verdict(start, start + len(value))
@@ -254,15 +208,3 @@ NATIONAL_ID_VALIDATORS = tuple(
         "ca.sin", "ro.cnp", "cz.rc", "bg.egn", "tr.tckimlik", "il.idnr", "hr.oib", "ee.ik", "lt.asmens", "ie.pps", "th.pin", "my.nric", "sg.uen",
     )
 )  # fmt: skip
-
-
-def id_gb_nino(candidate: Candidate) -> Verdict | None:
-    """Accepts a UK National Insurance number by the prefix rules of HMRC's manual NIM39110; it has no checksum."""
-    return (
-        candidate.verdict(validated=True)
-        if re.match(rb"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]", candidate.value)
-        else None
-    )
-
-
-NATIONAL_ID_VALIDATORS = (*NATIONAL_ID_VALIDATORS, id_gb_nino)

@@ -133,6 +133,15 @@ def _cpf(rng: random.Random) -> str:
     return f"{text[:3]}.{text[3:6]}.{text[6:9]}-{text[9:]}"
 
 
+def _codice_fiscale(rng: random.Random) -> str:
+    body = f"{fill('{upper:6}', rng)}{rng.randrange(40, 99)}{rng.choice('ABCDEHLMPRST')}{rng.randrange(1, 29):02}"
+    body += f"{rng.choice('ABCDEFGHIL')}{rng.randrange(101, 999)}"
+    odd = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+    values = [int(char) if char.isdigit() else ord(char) - 65 for char in body]
+    total = sum(value if n % 2 else odd[value] for n, value in enumerate(values))
+    return body + chr(65 + total % 26)
+
+
 SPECIAL: dict[str, Callable[[random.Random], str]] = {
     "uuid": _uuid,
     "jwt": _jwt,
@@ -146,4 +155,5 @@ SPECIAL: dict[str, Callable[[random.Random], str]] = {
     "ssn": _ssn,
     "pesel": _pesel,
     "cpf": _cpf,
+    "cf": _codice_fiscale,
 }

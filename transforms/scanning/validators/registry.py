@@ -13,7 +13,9 @@ from transforms.scanning.validators import (
     credential_places,
     email_addresses,
     national_ids,
+    personal_context,
     personal_values,
+    phones,
     secret_values,
 )
 
@@ -54,8 +56,15 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         personal_values.global_ipv4,
         personal_values.global_ipv6,
         personal_values.iban,
-        personal_values.international_phone,
-        personal_values.national_phone,
+        personal_context.coordinate,
+        personal_context.labeled_address,
+        personal_context.mac_address,
+        personal_context.passport_number,
+        personal_context.street_after_name,
+        phones.column_phone,
+        phones.formed_phone,
+        phones.international_phone,
+        phones.national_phone,
         personal_values.payment_card,
         national_ids.national_id_number,
         *personal_values.NATIONAL_ID_VALIDATORS,
@@ -64,7 +73,7 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
 
 LOOKS_BEHIND_BYTES = 256
 """Bytes before its match that a validator may examine."""
-ASKS_IF_TEXT = frozenset({"assigned_secret"})
+ASKS_IF_TEXT = frozenset({"assigned_secret", "formed_phone", "national_id_number", "payment_card"})
 """Validators whose verdict depends on whether the value is in a comment or a string."""
 NEEDS_PATH = frozenset({"key_file"})
 """Validators that accept nothing in a text without a path."""
@@ -80,6 +89,10 @@ LOOKS_UNTIL: dict[str, Callable[[Match[bytes]], int] | None] = {
     "directive_secret": assignments.looks_until,
     "spoken_secret": assignments.looks_until,
     "kubernetes_secret": None,
+    "column_phone": None,
+    "formed_phone": None,
+    "payment_card": None,
+    "national_id_number": None,
     "user_passwords": None,
 }
 """Validators that examine more text; None for those that examine the entire document."""
