@@ -54,12 +54,13 @@ class Options(OptionSet):
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the steps; returns the exit code. Raises ConfigError."""
+    from jobs.pipelines.fusing import fuse
     from jobs.pipelines.running import run_steps, show_steps
     from jobs.pipelines.steps import growing, read_steps
 
     if beam_args:
         raise ConfigError(f"a pipeline runs on this machine, so nothing can follow --; got {' '.join(beam_args)}")
-    steps = read_steps(options.file, options.output)
+    steps = fuse(read_steps(options.file, options.output))
     if options.grow:
         steps = growing(steps)
     chosen = _chosen(steps, options)
@@ -71,8 +72,10 @@ def _chosen(steps: Sequence[Step], options: Options) -> list[Step]:
     asked = [*options.only, *([] if options.from_step is None else [options.from_step])]
     if unknown := [name for name in asked if name not in names]:
         raise ConfigError(f"no step is called {unknown[0]}; the steps are {', '.join(names)}")
+    if fused := [step for step in steps if step.is_fused and step.name in options.only]:
+        raise ConfigError(f"step {fused[0].name} runs inside step {fused[0].fused_with}; pass --only that")
     first = 0 if options.from_step is None else names.index(options.from_step)
-    return [step for step in steps[first:] if not options.only or step.name in options.only]
+    return [step for step in steps[first:] if not step.is_fused and (not options.only or step.name in options.only)]
 
 
 if __name__ == "__main__":
