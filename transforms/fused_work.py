@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import pyarrow as pa
@@ -48,10 +48,26 @@ class KeptResults(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class FusedStep:
-    """A step: the name that it has in its pipeline, and its work."""
+    """A step.
+
+    Args:
+        name: The name that it has in its pipeline.
+        work: Its work.
+        as_read: The schema with which the next step would read files of this one.
+    """
 
     name: str
     work: Work
+    as_read: Callable[[pa.Schema], pa.Schema]
+
+    def schema(self, input_schema: pa.Schema) -> pa.Schema:
+        """The schema in which the next step gets the rows."""
+        return self.as_read(self.work.output_schema(input_schema))
+
+    def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
+        """Runs the work; the kept rows are as the next step gets them."""
+        result = self.work.run(unit, table, rows)
+        return dataclasses.replace(result, kept=result.kept.cast(self.schema(table.schema)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +103,7 @@ class RowsBefore:
             left = table.take(pa.array(places, pa.int64()))
         for step in self.steps:
             numbers = [rows[place] for place in places]
-            result = step.work.run(unit, left, numbers)
+            result = step.run(unit, left, numbers)
             self.results.keep(step.name, unit, left, numbers, result)
             stays_at = places_left(unit, numbers, result)
             left, places = result.kept, [places[index] for index in stays_at]
@@ -120,9 +136,9 @@ class FusedWork(WrappedWork):
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The schema after the last step."""
-        for work in self._works:
-            input_schema = work.output_schema(input_schema)
-        return input_schema
+        for step in self.steps:
+            input_schema = step.schema(input_schema)
+        return self.inner.output_schema(input_schema)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
         """Those of the first step, as its rows have all that later steps get."""
@@ -142,8 +158,8 @@ class FusedWork(WrappedWork):
         for step in self.steps:
             if not left:
                 break
-            found = self.results.find(step.name, unit, table, left, step.work.output_schema(table.schema))
-            result = step.work.run(unit, table, left) if found is None else found
+            found = self.results.find(step.name, unit, table, left, step.schema(table.schema))
+            result = step.run(unit, table, left) if found is None else found
             counts.update(_told(step.name, result.counts))
             rejected.append(result.rejected)
             table, left = result.kept, [left[place] for place in places_left(unit, left, result)]

@@ -19,7 +19,7 @@ from jobs.finalize.publishing import public_options
 from jobs.finalize.shard_plan import FOLDERS, ShardRecord
 from jobs.finalize.tallies import merged
 from jobs.finalize.timeline import Timeline
-from jobs.fusing.frozen import fused_steps_of
+from jobs.fusing.told import fused_lines, fused_part, rows_left
 from jobs.ledger.commits import CommitRecord, read_commits
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.footers import InputFile
@@ -243,7 +243,7 @@ def summarize(
             }
             for folder, group in _by_folder(shards).items()
         },
-        **fused_part(job, counts),
+        **fused_part(job, counts, _is_told),
         "options": public_options(job.job, job.options),
         "columns": dict(job.columns),
         "config_hash": job.config_hash,
@@ -271,19 +271,6 @@ def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
 def _is_told(name: str) -> bool:
     """Whether a count is in neither the ledgers nor the table of rejections, and may be published."""
     return name not in _LEDGER and not name.startswith(("rejected", MATCHED, FUSED))
-
-
-def fused_part(job: JobFile, counts: Mapping[str, int]) -> dict[str, Any]:
-    """The summary's `fused_steps`: rows, other counts and options of each; nothing for a job without any."""
-    steps = []
-    for step in fused_steps_of(job.options):
-        head = f"{FUSED}{step.name}/"
-        own = {name.removeprefix(head): count for name, count in sorted(counts.items()) if name.startswith(head)}
-        rows = {name: own.get(f"rows_{name}", 0) for name in ("in", "kept", "rejected")}
-        told = {name: count for name, count in own.items() if _is_told(name)}
-        options = public_options(step.job, step.options)
-        steps.append({"name": step.name, "job": step.job, "rows": rows, "counts": told, "options": options})
-    return {"fused_steps": steps} if steps else {}
 
 
 _TARGETS: Mapping[str, str] = {
@@ -318,9 +305,8 @@ def has_unread_rows(commit: CommitRecord) -> bool:
 
 def kept_share(summary: Mapping[str, Any]) -> float:
     """The kept rows' share of all planned ones, or of those that fused steps left; 0 if there were none."""
-    rows = summary["rows"]["planned"]
-    if steps := summary.get("fused_steps"):
-        rows = steps[-1]["rows"]["kept"]
+    left = rows_left(summary)
+    rows = summary["rows"]["planned"] if left is None else left[1]
     return float(summary["rows"]["kept"] / rows) if rows else 0.0
 
 
@@ -328,9 +314,8 @@ def yield_line(summary: Mapping[str, Any]) -> str:
     """How many rows were kept, and what rejected most of the others."""
     rows = summary["rows"]
     line = f"{rows['kept']:,} of {counted(rows['planned'], 'row')} kept ({kept_share(summary):.2%})"
-    if steps := summary.get("fused_steps"):
-        left = counted(steps[-1]["rows"]["kept"], "row")
-        line = f"{rows['kept']:,} of {left} that {steps[-1]['name']} left kept ({kept_share(summary):.2%})"
+    if (left := rows_left(summary)) is not None:
+        line = f"{rows['kept']:,} of {counted(left[1], 'row')} that {left[0]} left kept ({kept_share(summary):.2%})"
     row_reasons = [entry for entry in summary["rejected"] if entry["kind"] == "row"]
     targets = [entry for entry in summary["rejected"] if entry["kind"] == "target"]
     if not row_reasons:
@@ -359,11 +344,7 @@ def closing_lines(summary: Mapping[str, Any], output: str, compile_cache: str | 
             f"targets: {targets['chosen']:,} = {targets['accepted']:,} accepted + {targets['rejected']:,} rejected"
             + removed_words(targets)
         )
-    for step in summary.get("fused_steps", ()):
-        lines.append(
-            f"{step['name']} (codemill {step['job']}, fused): {step['rows']['in']:,} rows = "
-            f"{step['rows']['kept']:,} kept + {step['rows']['rejected']:,} rejected"
-        )
+    lines += fused_lines(summary)
     for kind in ("row", "target"):
         top = [f"{entry['reason']} {entry['count']:,}" for entry in summary["rejected"] if entry["kind"] == kind][:5]
         if top:

@@ -10,6 +10,7 @@ from jobs.catalog import module_of
 from jobs.fusing.frozen import SEES_ALL, fused_steps_of
 from jobs.fusing.results import ResultsInJob
 from jobs.plan.opt_out import matcher_of
+from jobs.plan.schemas import schema_as_read
 from transforms.fused_work import FusedStep, FusedWork, RowsBefore
 from transforms.work import Work
 
@@ -36,5 +37,5 @@ def with_fused_steps(job_name: str, work: Work, options: Mapping[str, Any]) -> W
 
     for step in fused_steps_of(options):
         own: Work = module_of(step.job).build_work(step.options_in(options))
-        steps.append(FusedStep(step.name, behind(step.job, own)))
+        steps.append(FusedStep(step.name, behind(step.job, own), schema_as_read))
     return FusedWork(behind(job_name, work), tuple(steps), results) if steps else work

@@ -54,10 +54,10 @@ def show_steps(steps: Sequence[Step], chosen: Sequence[Step]) -> int:
     """Prints the state of all steps, and the plan of each chosen one whose input is there."""
     states = {step.name: _state(step) for step in steps if not step.is_fused}
     for step in steps:
-        if step.is_fused:
-            _say(f"{step.name}: codemill {step.job}, inside {step.fused_with}, reads {', '.join(step.reads)}")
-            continue
         reads = f", reads {', '.join(step.reads)}" if step.reads else ""
+        if step.is_fused:
+            _say(f"{step.name}: codemill {step.job}, inside {step.fused_with}{reads}")
+            continue
         left_out = "" if step in chosen else ", left out"
         _say(f"{step.name}: codemill {step.job} -> {step.output}: {states[step.name]}{reads}{left_out}")
     for step in chosen:
