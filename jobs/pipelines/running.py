@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jobs import storage
 from jobs.cli import run_options
+from jobs.options import RunOptions
 from jobs.options.fields import fields_of
 from jobs.pipelines.belonging import running
 from jobs.pipelines.steps import Step
 from jobs.storage.folders import OutputFolder
 from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
 from jobs.terminal.escapes import print_line
+from jobs.terminal.json_lines import json_lines
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
 
@@ -48,6 +51,14 @@ def run_steps(steps: Sequence[Step], chosen: Sequence[Step]) -> int:
     ended = ", ".join(f"{step.name} {code}" for step, code in zip(chosen, codes, strict=True))
     _say(f"{counted(len(chosen), 'step')} done, with their exit codes: {ended}")
     return next((code for code in (FAILED_UNITS, INPUT_CHANGED) if code in codes), DONE)
+
+
+@contextlib.contextmanager
+def log_of(steps: Sequence[Step], run_id: str) -> Iterator[None]:
+    """Has the pipeline's own lines be JSON while the block runs, if those of all its steps are."""
+    asked = {step.options.log_format for step in steps if isinstance(step.options, RunOptions)}
+    with json_lines(run_id, "pipeline") if asked == {"json"} else contextlib.nullcontext():
+        yield
 
 
 def show_steps(steps: Sequence[Step], chosen: Sequence[Step]) -> int:

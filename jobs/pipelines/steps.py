@@ -24,7 +24,7 @@ import yaml
 from jobs import storage
 from jobs.catalog import JOBS, options_of
 from jobs.fusing.frozen import SEES_ALL, fused_steps_of
-from jobs.options import GrowOptions, all_options
+from jobs.options import GrowOptions, RunOptions, all_options
 from jobs.options.command_line import option_values
 from jobs.options.fields import REQUIRED, OptionSet, fields_of
 from model.errors import SHOWN_CHARS, ConfigError, one_line
@@ -64,6 +64,27 @@ class Step:
     def output(self) -> str:
         """The step's output folder."""
         return str(self.options.output)  # type: ignore[attr-defined]
+
+
+def told_alike(steps: Iterable[Step], *, run_id: str, log_format: str | None, is_named: bool) -> list[Step]:
+    """The same steps as parts of one run.
+
+    Args:
+        steps: The steps.
+        run_id: The run's name, which each step gets.
+        log_format: The form of all logs; None: that of each step's own options.
+        is_named: Whether the user gave the name; else a step keeps one that it has in the file.
+    """
+    found = []
+    for step in steps:
+        changes: dict[str, Any] = {}
+        if isinstance(step.options, RunOptions):
+            if is_named or step.options.run_id is None:
+                changes["run_id"] = run_id
+            if log_format is not None:
+                changes["log_format"] = log_format
+        found.append(replace(step, options=replace(step.options, **changes)))
+    return found
 
 
 def sees_all(step: Step) -> bool:
