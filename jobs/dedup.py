@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from jobs.grouping.duplicates import Duplicates, Entry, PlannedRows
+    from transforms.fused_work import RowsBefore
     from transforms.opt_out.rows import RowMatcher
     from transforms.rows.rejections import RejectedRow, Rejection
     from transforms.work import Unit, UnitResult
@@ -78,9 +79,15 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
 @dataclass
 class DedupWork:
-    """Rejects duplicates; see `transforms.work.Work` for the contract."""
+    """Rejects duplicates; see `transforms.work.Work` for the contract.
+
+    Args:
+        options: The job's options.
+        before: Fused steps, which rows pass before they are compared; None if there are none.
+    """
 
     options: Options
+    before: RowsBefore | None = None
 
     whole_row_groups: ClassVar[bool] = False
     spreads_rows: ClassVar[bool] = False
@@ -92,7 +99,7 @@ class DedupWork:
         self._duplicates: Duplicates | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"options": self.options, "_planned": None, "_duplicates": None}
+        return {"options": self.options, "before": self.before, "_planned": None, "_duplicates": None}
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The input's columns, then `cluster_size` and `lineage`. Raises ConfigError if `text_column` is not text."""
@@ -141,6 +148,7 @@ class DedupWork:
             min_tokens=o.min_tokens,
             processes=processes_of(o, self).workers,
             paths=self._paths,
+            before=self.before,
         )
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:

@@ -129,6 +129,12 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.driver.driver import run_job
     from jobs.options import all_options
 
+    options = frozen(options)
+    return run_job("filter", options, beam_args, build_work(all_options(options)))
+
+
+def frozen(options: Options) -> Options:
+    """The options with the hash of the user's own code. Raises ConfigError if that or a benchmark can't be read."""
     if options.stages or options.stage_values:
         from transforms.filters.own import make_stages
 
@@ -138,4 +144,4 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
 
         for folder in options.benchmarks:  # before the plan is made, which keeps the options
             check_benchmarks(Path(folder))
-    return run_job("filter", options, beam_args, build_work(all_options(options)))
+    return options

@@ -13,9 +13,10 @@ are the pipeline's exit code at the end.
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jobs.options import OptionSet, option
 from model.errors import ConfigError
@@ -45,6 +46,19 @@ class Options(OptionSet):
         help="Let every step that can grow take in what is new in its input (docs/growing.md).",
         operational=True,
     )
+    run_id: str | None = option(
+        None,
+        help="Name of this run of the pipeline, which every step gets: in its log, summary, metrics and lineage "
+        "events; default: a new UUID.",
+        operational=True,
+        metavar="ID",
+    )
+    log_format: Literal["text", "json"] | None = option(
+        None,
+        help="json: print one JSON object a line to standard error, also for every step; default: as the steps say.",
+        choices=("text", "json"),
+        operational=True,
+    )
     dry_run: bool = option(
         False,
         help="Print the steps and their state, and the plan of each whose input is there already, then exit.",
@@ -54,16 +68,20 @@ class Options(OptionSet):
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the steps; returns the exit code. Raises ConfigError."""
-    from jobs.pipelines.running import run_steps, show_steps
-    from jobs.pipelines.steps import growing, read_steps
+    from jobs.pipelines.fusing import fuse
+    from jobs.pipelines.running import log_of, run_steps, show_steps
+    from jobs.pipelines.steps import growing, read_steps, told_alike
 
     if beam_args:
         raise ConfigError(f"a pipeline runs on this machine, so nothing can follow --; got {' '.join(beam_args)}")
-    steps = read_steps(options.file, options.output)
+    steps = fuse(read_steps(options.file, options.output))
     if options.grow:
         steps = growing(steps)
+    run_id = options.run_id or str(uuid.uuid4())
+    steps = told_alike(steps, run_id=run_id, log_format=options.log_format, is_named=options.run_id is not None)
     chosen = _chosen(steps, options)
-    return show_steps(steps, chosen) if options.dry_run else run_steps(steps, chosen)
+    with log_of(chosen, run_id):
+        return show_steps(steps, chosen) if options.dry_run else run_steps(steps, chosen)
 
 
 def _chosen(steps: Sequence[Step], options: Options) -> list[Step]:
@@ -71,8 +89,10 @@ def _chosen(steps: Sequence[Step], options: Options) -> list[Step]:
     asked = [*options.only, *([] if options.from_step is None else [options.from_step])]
     if unknown := [name for name in asked if name not in names]:
         raise ConfigError(f"no step is called {unknown[0]}; the steps are {', '.join(names)}")
+    if fused := [step for step in steps if step.is_fused and step.name in options.only]:
+        raise ConfigError(f"step {fused[0].name} runs inside step {fused[0].fused_with}; pass --only that")
     first = 0 if options.from_step is None else names.index(options.from_step)
-    return [step for step in steps[first:] if not options.only or step.name in options.only]
+    return [step for step in steps[first:] if not step.is_fused and (not options.only or step.name in options.only)]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from jobs.driver.resume import reopen
 from jobs.driver.runners import Runner
 from jobs.driver.setup import JobSetup
 from jobs.errors import ReportedBug
+from jobs.execution.orders import around
 from jobs.execution.sample import Sample
 from jobs.finalize.finalize import sweep
 from jobs.finalize.rewriting import finish_pending
@@ -37,7 +38,7 @@ from jobs.monitoring.summaries import keep_failure
 from jobs.options import CommonOptions, all_options
 from jobs.plan.freezing import PlannedJob, plan_job
 from jobs.plan.job_file import JobFile, check_output, check_resume, read_job
-from jobs.plan.opt_out import freeze_opt_out, without_opted_out
+from jobs.plan.opt_out import freeze_opt_out
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from jobs.system.exit_codes import BUG, DONE
@@ -78,7 +79,7 @@ def run_job(
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
     """
     options = with_run_id(freeze_opt_out(dataclasses.replace(options, output=_normal(options.output))))
-    work = without_opted_out(work, all_options(options))
+    work = around(job_name, work, all_options(options))
     if is_dataflow(beam_args):
         check_paths(options)
     with monitored(job_name, options) as run:

@@ -16,6 +16,7 @@ from typing import Any
 
 from jobs.catalog import module_of
 from jobs.errors import DamagedAttempt, LedgerBroken, StorageFull, WorkerFailed
+from jobs.fusing.works import with_fused_steps
 from jobs.plan.opt_out import without_opted_out
 from jobs.storage import is_unanswered, unanswered_line
 from jobs.terminal.escapes import print_text
@@ -61,8 +62,12 @@ class Orders:
 
 def build_work(job_name: str, options: Mapping[str, Any]) -> Work:
     """Builds the job's work with `build_work(options)` of the module `jobs.<job_name>`, for rows that may be used."""
-    work: Work = module_of(job_name).build_work(dict(options))
-    return without_opted_out(work, options)
+    return around(job_name, module_of(job_name).build_work(dict(options)), options)
+
+
+def around(job_name: str, work: Work, options: Mapping[str, Any]) -> Work:
+    """The work with all that is done to rows before a job's own work sees them; `options` are all of the job's."""
+    return without_opted_out(with_fused_steps(job_name, work, options), options)
 
 
 def to_text(value: Any) -> str:

@@ -29,6 +29,9 @@ from transforms.rows.columns import READ_STAGE
 from transforms.rows.rejections import Rejection
 from transforms.work import Unit
 
+# A worker without an engine works through a unit piece by piece: of each text there are up to ten copies at a time (as
+# read, as Python's strings of up to four bytes a character, as results, as an encoded file).
+PIECE_BYTES = 4_000_000
 _READ_TRIES = 3
 _READ_DELAY_S = 1.0
 

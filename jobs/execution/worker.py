@@ -21,6 +21,7 @@ import pyarrow as pa
 from jobs.errors import OutOfMemory
 from jobs.execution.attempt import UnitRunner
 from jobs.execution.cursors import close_cursors, expect_units
+from jobs.execution.pieces import PIECE_BYTES
 from jobs.forgetting.returning import without_forgotten
 from jobs.ledger import heartbeat, journal
 from jobs.ledger.commits import CommitRecord
@@ -33,9 +34,6 @@ _log = logging.getLogger(__name__)
 
 MAX_UNITS_IN_FLIGHT = 2
 MAX_BYTES_IN_FLIGHT = 512_000_000
-# A worker without an engine works through a unit piece by piece: of each text there are up to ten copies at a time (as
-# read, as Python's strings of up to four bytes a character, as results, as an encoded file).
-_PIECE_BYTES = 4_000_000
 # Rows are thousands of small objects and hardly a cycle: with Python's own thresholds (700, 10, 10) looking for some
 # takes 7% of the time of `codemill filter`.
 _GC_THRESHOLDS = (50_000, 20, 50)
@@ -200,7 +198,7 @@ class Worker:
         """Maximum of decoded bytes in a piece of a unit. An engine needs many rows at a time to keep its slots busy."""
         if self._work.whole_row_groups:
             return float("inf")
-        return self._share if self._work.spreads_rows else min(self._share, _PIECE_BYTES)
+        return self._share if self._work.spreads_rows else min(self._share, PIECE_BYTES)
 
     def _most_bytes(self, unit: Unit) -> int:
         return max(unit.num_bytes, self._share)

@@ -152,8 +152,15 @@ def _terms(paragraphs: Sequence[str]) -> Iterator[str]:
 def _again(summary: Mapping[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(summary["versions"].items()))
     yield from ("## Reproducing this dataset", "", f"Versions: {versions}. Configuration `{summary['config_hash']}`.")
+    yield from _options(public_options(summary["job"], summary["options"]))
+    for step in summary.get("fused_steps", ()):
+        yield from ("", f"Before that, in the same run, `codemill {step['job']}` (step {markdown_code(step['name'])}):")
+        yield from _options(step["options"])
+
+
+def _options(options: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "| option | value |", "|---|---|")
-    for name, value in sorted(public_options(summary["job"], summary["options"]).items()):
+    for name, value in sorted(options.items()):
         if value not in (None, [], ""):
             yield f"| {markdown_code('--' + name)} | {markdown(_shown(value))} |"
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from jobs.catalog import options_of
+from jobs.fusing.frozen import FUSED_STEPS
 from jobs.options.fields import fields_of
 
 HOME: Final = "a home folder"
@@ -24,13 +25,14 @@ def last_part(path: str) -> str:
 
 
 def public_options(job: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a job's options as published: of paths, only the last part.
+    """Returns a job's options as published: of paths, only the last part. Fused steps have options of their own.
 
     >>> public_options("infill", {"model": "/home/me/codegemma-2b", "input": ["in/a.parquet"], "seed": 1})
     {'model': 'codegemma-2b', 'input': ['a.parquet'], 'seed': 1}
     """
     paths = {field.name for field in fields_of(options_of(job)) if field.is_path}
-    return {name: _public_value(value, is_path=name in paths) for name, value in options.items()}
+    told = {name: value for name, value in options.items() if name != FUSED_STEPS}
+    return {name: _public_value(value, is_path=name in paths) for name, value in told.items()}
 
 
 def _public_value(value: Any, *, is_path: bool) -> Any:

@@ -19,6 +19,7 @@ from jobs.finalize.publishing import public_options
 from jobs.finalize.shard_plan import FOLDERS, ShardRecord
 from jobs.finalize.tallies import merged
 from jobs.finalize.timeline import Timeline
+from jobs.fusing.told import fused_lines, fused_part, rows_left
 from jobs.ledger.commits import CommitRecord, read_commits
 from jobs.ledger.heartbeat import Heartbeat
 from jobs.plan.footers import InputFile
@@ -28,6 +29,7 @@ from jobs.storage.folders import JobFolder
 from jobs.terminal.wording import counted
 from model.engine.metrics import SUMS, ratios
 from model.engine.settings import NO_COMPILE_CACHE
+from transforms.fused_work import FUSED
 from transforms.opt_out.work import MATCHED
 from transforms.rows.cells import READ_STAGE
 from transforms.rows.rejections import STAGE_ERROR
@@ -241,6 +243,7 @@ def summarize(
             }
             for folder, group in _by_folder(shards).items()
         },
+        **fused_part(job, counts, _is_told),
         "options": public_options(job.job, job.options),
         "columns": dict(job.columns),
         "config_hash": job.config_hash,
@@ -267,7 +270,7 @@ def engine_figures(beats: Iterable[Heartbeat]) -> dict[str, float]:
 
 def _is_told(name: str) -> bool:
     """Whether a count is in neither the ledgers nor the table of rejections, and may be published."""
-    return name not in _LEDGER and not name.startswith(("rejected", MATCHED))
+    return name not in _LEDGER and not name.startswith(("rejected", MATCHED, FUSED))
 
 
 _TARGETS: Mapping[str, str] = {
@@ -301,15 +304,18 @@ def has_unread_rows(commit: CommitRecord) -> bool:
 
 
 def kept_share(summary: Mapping[str, Any]) -> float:
-    """The kept rows' share of all planned ones; 0 if none was planned."""
-    rows = summary["rows"]
-    return float(rows["kept"] / rows["planned"]) if rows["planned"] else 0.0
+    """The kept rows' share of all planned ones, or of those that fused steps left; 0 if there were none."""
+    left = rows_left(summary)
+    rows = summary["rows"]["planned"] if left is None else left[1]
+    return float(summary["rows"]["kept"] / rows) if rows else 0.0
 
 
 def yield_line(summary: Mapping[str, Any]) -> str:
     """How many rows were kept, and what rejected most of the others."""
     rows = summary["rows"]
     line = f"{rows['kept']:,} of {counted(rows['planned'], 'row')} kept ({kept_share(summary):.2%})"
+    if (left := rows_left(summary)) is not None:
+        line = f"{rows['kept']:,} of {counted(left[1], 'row')} that {left[0]} left kept ({kept_share(summary):.2%})"
     row_reasons = [entry for entry in summary["rejected"] if entry["kind"] == "row"]
     targets = [entry for entry in summary["rejected"] if entry["kind"] == "target"]
     if not row_reasons:
@@ -338,6 +344,7 @@ def closing_lines(summary: Mapping[str, Any], output: str, compile_cache: str | 
             f"targets: {targets['chosen']:,} = {targets['accepted']:,} accepted + {targets['rejected']:,} rejected"
             + removed_words(targets)
         )
+    lines += fused_lines(summary)
     for kind in ("row", "target"):
         top = [f"{entry['reason']} {entry['count']:,}" for entry in summary["rejected"] if entry["kind"] == kind][:5]
         if top:

@@ -68,9 +68,11 @@ def _source_terms(summary: Mapping[str, Any], schema: pa.Schema, options: Mappin
     column = columns.get("license")
     if is_packed(schema):
         return _PACKED
-    if summary["job"] == "filter" and "licenses" in schema.names:
+    filters = [step["options"] for step in summary.get("fused_steps", ()) if step["job"] == "filter"]
+    filters += [options] if summary["job"] == "filter" else []
+    if filters and "licenses" in schema.names:
         where = f"the input's column {markdown_code(column)}" if column else "nothing, as the input has no such column"
-        return _FILTERED.format(column=where, verdict=_license_verdict(options))
+        return _FILTERED.format(column=where, verdict=_license_verdict(filters[-1]))
     row = "file" if columns.get("path") else "row"
     if column:
         # An input column whose name a result column has is renamed.

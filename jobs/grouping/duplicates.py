@@ -43,6 +43,7 @@ from transforms.duplicates.clusters import Clusters, Member
 from transforms.duplicates.signatures import KeepRule
 from transforms.filters.showing import may_be_shown
 from transforms.freeing import give_back_memory
+from transforms.fused_work import RowsBefore
 from transforms.spool import scratch_folder
 from transforms.work import Unit
 
@@ -172,6 +173,7 @@ def find_or_make(
     min_tokens: int = 0,
     processes: int = 1,
     paths: Paths = no_paths,
+    before: RowsBefore | None = None,
 ) -> Duplicates:
     """Opens the job's table of clusters, and creates it first if there is none.
 
@@ -185,14 +187,16 @@ def find_or_make(
         min_tokens: Rows with fewer tokens are in no cluster.
         processes: How many processes may sign at once, this one included.
         paths: Gives the rows' paths.
+        before: Makes the rows to compare of those that are read; None compares these.
     """
     path = job_dir.join(FILE)
     if not storage.exists(path):
         with scratch_folder() as folder, _signing(job_dir) as is_first:
             create_row_paths(folder, len(planned))
-            stages = SigningStages(folder, schema, texts, min_tokens, paths)
+            stages = SigningStages(folder, schema, texts, min_tokens, paths, before)
             num_mb = sum(unit.num_bytes for unit in planned.units) / 1e6
-            processes = min(processes, 1 + int(num_mb / MB_PER_PROCESS))
+            if before is None:  # steps before take far longer than a process to start
+                processes = min(processes, 1 + int(num_mb / MB_PER_PROCESS))
             team = Team(stages, others=processes - 1 if is_first else processes, here=is_first)
             with contextlib.closing(team), contextlib.closing(stages):
                 known = PathsReader(folder)

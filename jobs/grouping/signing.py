@@ -25,13 +25,14 @@ from typing import Any, Final
 import pyarrow as pa
 
 from jobs.execution.cursors import expect_units
-from jobs.execution.pieces import UnitReader
+from jobs.execution.pieces import PIECE_BYTES, UnitReader
 from jobs.grouping.row_paths import PathsWriter
 from jobs.grouping.team import Team
 from model.errors import ConfigError, RecordError
 from transforms.duplicates.batches import GramsFile, SignedTexts, sign_texts
 from transforms.duplicates.clusters import Clusters
 from transforms.duplicates.comparing import Comparing
+from transforms.fused_work import RowsBefore
 from transforms.row_pool import CRASHED, RowPool
 from transforms.rows.rejections import Rejection, stage_error
 from transforms.rows.row import SourceRef
@@ -98,23 +99,36 @@ class SigningStages(Comparing):
         texts: Chooses the texts.
         min_tokens: Texts with fewer tokens are in no cluster.
         paths: Gives the rows' paths, which are kept in the folder (`jobs.grouping.row_paths`).
+        before: Makes the rows to sign of those that are read; None signs these.
     """
 
-    def __init__(self, folder: str, schema: pa.Schema, texts: Texts, min_tokens: int = 0, paths: Paths = no_paths):
+    def __init__(
+        self,
+        folder: str,
+        schema: pa.Schema,
+        texts: Texts,
+        min_tokens: int = 0,
+        paths: Paths = no_paths,
+        before: RowsBefore | None = None,
+    ):
         self._folder = folder
         self._schema = schema
         self._texts = texts
         self._min_tokens = min_tokens
         self._paths = paths
+        self._before = before
         self._grams = GramsFile(folder)
         self._paths_file = PathsWriter(folder)
 
     def __reduce__(self) -> tuple[Any, ...]:  # each process has a file of its own
-        return SigningStages, (self._folder, self._schema, self._texts, self._min_tokens, self._paths)
+        given = (self._folder, self._schema, self._texts, self._min_tokens, self._paths, self._before)
+        return SigningStages, given
 
     def open(self) -> None:
-        """Opens nothing: the file is opened when something is written."""
+        """Opens the steps before; this process's files are opened when something is written."""
         expect_units(1)
+        if self._before is not None:
+            self._before.open()
 
     def close(self) -> None:
         """Closes this process's files."""
@@ -130,25 +144,28 @@ class SigningStages(Comparing):
         """Reads and signs a unit."""
         parts = []
         try:
-            for done, table in self._pieces(task.unit):
-                self._paths_file.write(task.first + done, self._paths(table))
-                parts.append(self._sign(task.first + done, table))
+            for done, table, rows in self._pieces(task.unit):
+                parts.append(self._sign(task.first + done, task.unit, table, rows))
         except RecordError:
             return Signed()  # running the unit reports it
         return Signed(sum((part.texts for part in parts), ()), sum((part.unsigned for part in parts), ()))
 
-    def _pieces(self, unit: Unit) -> Iterator[tuple[int, pa.Table]]:
-        """Yields the readable rows, with how many of the unit's rows are before them."""
+    def _pieces(self, unit: Unit) -> Iterator[tuple[int, pa.Table, list[int]]]:
+        """Yields the readable rows, with how many of the unit's rows are before them, and their numbers."""
         done = 0
-        for table, rows in UnitReader(unit=unit, schema=self._schema, max_bytes=PIECE_MB * 1_000_000).pieces():
+        # What steps make of rows is found again by pieces, so these are those of a worker.
+        max_bytes = PIECE_MB * 1_000_000 if self._before is None else PIECE_BYTES
+        for table, rows in UnitReader(unit=unit, schema=self._schema, max_bytes=max_bytes).pieces():
             if not isinstance(table, Rejection):
-                yield done, table
+                yield done, table, rows
             done += len(rows)
 
-    def _sign(self, first: int, table: pa.Table) -> Signed:
+    def _sign(self, first: int, unit: Unit, table: pa.Table, rows: list[int]) -> Signed:
         """Signs rows; if that raises, the halves, down to the row that is the cause."""
         try:
-            texts = [(first + place, text) for place, text in enumerate(self._texts(table)) if text is not None]
+            seen = table if self._before is None else self._before.see(unit, table, rows)
+            self._paths_file.write(first, self._paths(seen))
+            texts = [(first + place, text) for place, text in enumerate(self._texts(seen)) if text is not None]
             numbers, chosen = [number for number, _ in texts], [text for _, text in texts]
             return Signed((sign_texts(numbers, chosen, self._grams, min_tokens=self._min_tokens),))
         except (ConfigError, MemoryError, OSError):
@@ -158,7 +175,8 @@ class SigningStages(Comparing):
                 fault = stage_error("dedup", error, "a row could not be signed")
                 return Signed(unsigned=(Unsigned(first, fault.reason, fault.detail),))
         half = table.num_rows // 2
-        one, other = self._sign(first, table.slice(0, half)), self._sign(first + half, table.slice(half))
+        one = self._sign(first, unit, table.slice(0, half), rows[:half])
+        other = self._sign(first + half, unit, table.slice(half), rows[half:])
         return Signed(one.texts + other.texts, one.unsigned + other.unsigned)
 
 

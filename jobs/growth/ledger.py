@@ -16,6 +16,7 @@ from typing import Any, Final
 from jobs.errors import LedgerBroken
 from jobs.finalize.origins import each_once
 from jobs.finalize.summary import MAX_LISTED
+from jobs.fusing.told import fused_sum
 from jobs.growth.rewriting import Rewritten
 from jobs.storage.folders import DATA, REJECTED
 
@@ -83,6 +84,7 @@ def grown_summary(
         )
     for name in ("targets", "units", "failures", "counts"):
         summary[name] = _sum(before[name], own[name])
+    summary |= fused_sum(before, own)
     summary["units"]["failed"] -= sum(over["reasons"].values())
     summary["failures"] = dict(Counter(summary["failures"]) - Counter(over["reasons"]))
     for name in ("sources", "models"):

@@ -2,6 +2,7 @@
 
     job       OPENLINEAGE_NAMESPACE, else `codemill`; `filter.clean` for `codemill filter --output /data/clean`
     run       the run id if it is a UUID, else a UUID made of it; OPENLINEAGE_PARENT_ID names the run that started it
+              of a pipeline's step: a UUID made of the run id and the step's name; the pipeline started it
     inputs    each --input as it was named, up to a first `*`
     outputs   the output's `data/`, with rows, bytes and files once it is complete
 
@@ -23,6 +24,7 @@ from typing import Any, Final
 
 from jobs import storage
 from jobs.monitoring.observer import Observer, RunFacts, State
+from jobs.pipelines.belonging import current_pipeline
 from jobs.storage.folders import DATA
 from model.errors import ConfigError
 
@@ -41,6 +43,7 @@ except ImportError:
 _PRODUCER: Final = "urn:codemill"
 _NAMESPACE: Final = "OPENLINEAGE_NAMESPACE"
 _PARENT: Final = "OPENLINEAGE_PARENT_ID"
+_PIPELINE: Final = "pipeline"
 _ENDS: Final = {"complete": "COMPLETE", "failed": "FAIL", "stopped": "ABORT"}
 _GLOB: Final = re.compile(r"(?:^|/)[^/]*[*?\[].*", re.S)
 _MOST_INPUTS: Final = 16
@@ -128,19 +131,27 @@ class LineageEvents(Observer):
 
     def _send(self, state: str, run_facets: dict[str, Any], output_facets: dict[str, Any]) -> None:
         f = self._facts
-        if (parent := os.environ.get(_PARENT)) is not None:
+        pipeline = current_pipeline()
+        # Two jobs can't be one run, so the steps' runs are parts of the pipeline's.
+        run_id = run_uuid(f.run_id if pipeline is None else f"{f.run_id}/{pipeline['step']}")
+        started_by = None if pipeline is None else f"{_namespace()}/{_PIPELINE}/{run_uuid(f.run_id)}"
+        if (parent := os.environ.get(_PARENT, started_by)) is not None:
             run_facets = {**run_facets, **_parent_facet(parent)}
         output = storage.join(f.output, DATA)
         event = RunEvent(
             eventType=RunState[state],
             eventTime=datetime.now(UTC).isoformat(),
             producer=_PRODUCER,
-            run=Run(runId=run_uuid(f.run_id), facets=run_facets),
-            job=Job(namespace=os.environ.get(_NAMESPACE, "codemill"), name=_job_name(f)),
+            run=Run(runId=run_id, facets=run_facets),
+            job=Job(namespace=_namespace(), name=_job_name(f)),
             inputs=[InputDataset(*name) for name in input_datasets(f.inputs)],
             outputs=[OutputDataset(*dataset_name(output), outputFacets=output_facets)],
         )
         self._client.emit(event)
+
+
+def _namespace() -> str:
+    return os.environ.get(_NAMESPACE, "codemill")
 
 
 def _job_name(facts: RunFacts) -> str:

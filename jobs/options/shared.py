@@ -150,6 +150,13 @@ class CommonOptions(ReportOptions, RerunOptions, ColumnOptions, HostOptions):
         operational=True,
     )
 
+    fused_steps: tuple[str, ...] = option(
+        (),
+        help="Internal: the steps of a pipeline that run inside this job, before its own work.",
+        metavar="STEP",
+        internal="the steps that run inside this one (`fused`), or an option of one of them",
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.input and self.retry_rejected is None:

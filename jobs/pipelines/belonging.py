@@ -15,7 +15,11 @@ _current: ContextVar[dict[str, Any] | None] = ContextVar("pipeline", default=Non
 @contextlib.contextmanager
 def running(step: Step, steps: Sequence[Step]) -> Iterator[None]:
     """Says that what runs meanwhile is this step of these."""
-    told = [{"name": one.name, "job": one.job, "reads": list(one.reads)} for one in steps]
+    told = [
+        {"name": one.name, "job": one.job, "reads": list(one.reads)}
+        | ({"runs_inside": one.fused_with} if one.is_fused else {})
+        for one in steps
+    ]
     token = _current.set({"step": step.name, "steps": told})
     try:
         yield

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jobs import storage
 from jobs.cli import run_options
+from jobs.options import RunOptions
 from jobs.options.fields import fields_of
 from jobs.pipelines.belonging import running
 from jobs.pipelines.steps import Step
 from jobs.storage.folders import OutputFolder
 from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
 from jobs.terminal.escapes import print_line
+from jobs.terminal.json_lines import json_lines
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
 
@@ -50,11 +53,22 @@ def run_steps(steps: Sequence[Step], chosen: Sequence[Step]) -> int:
     return next((code for code in (FAILED_UNITS, INPUT_CHANGED) if code in codes), DONE)
 
 
+@contextlib.contextmanager
+def log_of(steps: Sequence[Step], run_id: str) -> Iterator[None]:
+    """Has the pipeline's own lines be JSON while the block runs, if those of all its steps are."""
+    asked = {step.options.log_format for step in steps if isinstance(step.options, RunOptions)}
+    with json_lines(run_id, "pipeline") if asked == {"json"} else contextlib.nullcontext():
+        yield
+
+
 def show_steps(steps: Sequence[Step], chosen: Sequence[Step]) -> int:
     """Prints the state of all steps, and the plan of each chosen one whose input is there."""
-    states = {step.name: _state(step) for step in steps}
+    states = {step.name: _state(step) for step in steps if not step.is_fused}
     for step in steps:
         reads = f", reads {', '.join(step.reads)}" if step.reads else ""
+        if step.is_fused:
+            _say(f"{step.name}: codemill {step.job}, inside {step.fused_with}{reads}")
+            continue
         left_out = "" if step in chosen else ", left out"
         _say(f"{step.name}: codemill {step.job} -> {step.output}: {states[step.name]}{reads}{left_out}")
     for step in chosen:

@@ -5,7 +5,8 @@
     steps:
       corpus: {source: [~/src]}                     # the job is named like the step, unless `job` names it
       clean:  {job: filter, input: corpus}          # a step's name stands for its output, in every option with a path
-      unique: {job: dedup, input: clean}
+      unique: {job: dedup, input: clean, fused: true}    # writes nothing: it runs inside the step that reads it
+      filled: {job: infill, input: unique}
 
 All steps' options are checked before the first one runs. Keys are strict, and a fault is one line with its place.
 """
@@ -22,7 +23,8 @@ import yaml
 
 from jobs import storage
 from jobs.catalog import JOBS, options_of
-from jobs.options import GrowOptions
+from jobs.fusing.frozen import SEES_ALL, fused_steps_of
+from jobs.options import GrowOptions, RunOptions, all_options
 from jobs.options.command_line import option_values
 from jobs.options.fields import REQUIRED, OptionSet, fields_of
 from model.errors import SHOWN_CHARS, ConfigError, one_line
@@ -43,17 +45,51 @@ class Step:
         job: The job's name.
         options: Its options.
         reads: The names of the steps whose outputs it reads.
+        is_fused: Whether it runs inside the step that reads it, and has no output.
+        fused_with: The name of the step in which it runs, once that is known (`jobs.pipelines.fusing`).
+        given: The options that it has itself in the file.
+        place: Where it stands in the file.
     """
 
     name: str
     job: str
     options: OptionSet
     reads: tuple[str, ...]
+    is_fused: bool = False
+    fused_with: str = ""
+    given: frozenset[str] = frozenset()
+    place: str = ""
 
     @property
     def output(self) -> str:
         """The step's output folder."""
         return str(self.options.output)  # type: ignore[attr-defined]
+
+
+def told_alike(steps: Iterable[Step], *, run_id: str, log_format: str | None, is_named: bool) -> list[Step]:
+    """The same steps as parts of one run.
+
+    Args:
+        steps: The steps.
+        run_id: The run's name, which each step gets.
+        log_format: The form of all logs; None: that of each step's own options.
+        is_named: Whether the user gave the name; else a step keeps one that it has in the file.
+    """
+    found = []
+    for step in steps:
+        changes: dict[str, Any] = {}
+        if isinstance(step.options, RunOptions):
+            if is_named or step.options.run_id is None:
+                changes["run_id"] = run_id
+            if log_format is not None:
+                changes["log_format"] = log_format
+        found.append(replace(step, options=replace(step.options, **changes)))
+    return found
+
+
+def sees_all(step: Step) -> bool:
+    """Whether a step that has to see all rows is fused with this one, which then can't grow, as that can't."""
+    return any(fused.job == SEES_ALL for fused in fused_steps_of(all_options(step.options)))
 
 
 def growing(steps: Iterable[Step]) -> list[Step]:
@@ -64,7 +100,7 @@ def growing(steps: Iterable[Step]) -> list[Step]:
     """
     found = []
     for step in steps:
-        if isinstance(step.options, GrowOptions):
+        if isinstance(step.options, GrowOptions) and not (step.is_fused or sees_all(step)):
             try:
                 step = replace(step, options=replace(step.options, grow=True))
             except ConfigError as error:
@@ -149,6 +185,7 @@ def _step(
     if not name.replace("-", "").replace("_", "").isalnum():
         raise ConfigError(f"{file.place(node)}: step {one_line(name, SHOWN_CHARS)}: use letters, digits, - and _")
     own = file.mapping(node, f"step {name}")
+    is_fused = _is_fused(file, name, own)
     job = file.text(own.pop("job"), "job") if "job" in own else name
     if job not in STEP_JOBS:
         hint = f"job {_near(job, STEP_JOBS)}" if job != name else f"no job is called {name}; name one with `job`"
@@ -158,7 +195,9 @@ def _step(
     shared = {key: value for key, value in common.items() if key in fields and key not in own}
     pairs = [(key, value, value) for key, value in (*shared.items(), *own.items())]
     values = option_values(pairs, list(fields.values()), file.name)
-    if "output" not in values:
+    if "output" not in values and is_fused:
+        values["output"] = name  # which it doesn't write
+    elif "output" not in values:
         if folder is None:
             raise ConfigError(f"{file.place(node)}: step {name}: no `output`, neither here nor for the whole pipeline")
         values["output"] = storage.join(folder, name)
@@ -176,9 +215,27 @@ def _step(
     if missing:
         raise ConfigError(f"{file.place(node)}: step {name}: {', '.join(missing)} is missing")
     try:
-        return Step(name=name, job=job, options=cls(**values), reads=tuple(reads))
+        return Step(
+            name=name,
+            job=job,
+            options=cls(**values),
+            reads=tuple(reads),
+            is_fused=is_fused,
+            given=frozenset(own),
+            place=file.place(node),
+        )
     except ConfigError as error:
         raise ConfigError(f"{file.place(node)}: step {name}: {error}") from None
+
+
+def _is_fused(file: _File, name: str, own: dict[str, yaml.Node]) -> bool:
+    """Takes the word `fused` out of a step's own values."""
+    if "fused" not in own:
+        return False
+    value = construct(node := own.pop("fused"), file.name)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{file.place(node)}: step {name}: fused: expected true or false")
+    return value
 
 
 def _located(word: Any, outputs: Mapping[str, Step], key: str = "") -> Any:
@@ -209,7 +266,7 @@ def _refuse_unused(file: _File, common: Mapping[str, yaml.Node], steps: Sequence
 def _refuse_shared(file: _File, nodes: Mapping[str, yaml.Node], steps: Sequence[Step]) -> None:
     """Refuses two steps that write to one folder."""
     writers: dict[str, str] = {}
-    for step in steps:
+    for step in (step for step in steps if not step.is_fused):
         local = storage.is_local(step.output)
         folder = os.path.realpath(step.output.removeprefix("file://")) if local else step.output.rstrip("/")
         if folder in writers:

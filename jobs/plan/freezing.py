@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from jobs import storage
+from jobs.fusing.frozen import fused_steps_of
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan.cutting import UnitBounds, make_plan
 from jobs.plan.footers import bad
@@ -154,6 +155,13 @@ def _inputs_to_retry(
     output: str, overrides: ColumnOverrides, read: ReadFooters | None
 ) -> tuple[Inputs, dict[tuple[str, int], list[int]]]:
     """Returns the source files of the rows that an earlier job rejected; one that has changed since is bad."""
+    job = read_job(OutputFolder(output))
+    if job is not None and (fused := fused_steps_of(job.options)):
+        raise ConfigError(
+            f"--retry_rejected {output}: some of its rows were rejected by fused steps "
+            f"({', '.join(step.name for step in fused)}), which this job doesn't have; run its pipeline with other "
+            "options and another output"
+        )
     before, rows = rejected_rows(OutputFolder(output))
     uris, names = [file.uri for file in before], [file.public_name for file in before]
     inputs = read_inputs(uris, overrides, names=names, read=read)

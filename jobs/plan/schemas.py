@@ -16,6 +16,7 @@ The schema that most rows have is the base, so that a single deviating file can'
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -140,6 +141,15 @@ def written_schema(schema: pa.Schema) -> pa.Schema:
     with pq.ParquetWriter(sink, schema):
         pass
     return pq.read_schema(pa.BufferReader(sink.getvalue()))
+
+
+@functools.lru_cache(maxsize=32)
+def schema_as_read(schema: pa.Schema) -> pa.Schema:
+    """Returns the schema in which a job reads files that another wrote with `schema`.
+
+    Raises pa.ArrowException if Parquet has no such type.
+    """
+    return unify_schemas(written_schema(schema), pa.schema([]))
 
 
 def schema_to_text(schema: pa.Schema) -> str:

@@ -197,9 +197,18 @@ class JobFolder(_Folder):
         return self.join("logs", f"{claimant_id}.txt")
 
     @property
+    def fused(self) -> str:
+        """What fused steps made of rows in a first pass (`jobs.fusing.results`): one folder per step."""
+        return self.join("fused")
+
+    def fused_result(self, step: str, unit_id: str, row: int) -> str:
+        """What a fused step made of rows of a unit, the first of which is this one."""
+        return self.join("fused", step, f"{unit_id}.{row}")
+
+    @property
     def only_while_units_run(self) -> tuple[str, ...]:
         """Folders that nothing needs once all units are committed. Lines that hosts printed may quote rows."""
-        return self.logs, self.claims
+        return self.logs, self.claims, self.fused
 
     @property
     def lock(self) -> str:

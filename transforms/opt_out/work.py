@@ -14,13 +14,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from transforms.opt_out.lists import REASON, STAGE
 from transforms.opt_out.rows import RowMatcher, columns_of_repositories
 from transforms.rows.cells import as_binary, texts_of
-from transforms.rows.rejections import RejectedRow, Rejection, rejected_counts, rejected_table
+from transforms.rows.rejections import RejectedRow, Rejection, in_source_order, rejected_counts, rejected_table
 from transforms.rows.row import SourceRef
 from transforms.rows.sources import sources_of
 from transforms.work import Unit, UnitResult
@@ -65,7 +64,7 @@ class OptOutWork(WrappedWork):
         records = self._records(removed, [sources[i] for i in gone], [found[i] or () for i in gone])
         counts.update({"rows_in": len(gone), "rows_rejected": len(gone)})
         counts.update(rejected_counts(records))
-        rejected = _in_order(result.rejected, rejected_table(records), sources)
+        rejected = in_source_order([result.rejected, rejected_table(records)], sources)
         return UnitResult(result.kept, rejected, _sum(result.counts, counts))
 
     def _records(
@@ -88,12 +87,3 @@ def _sum(*counts: Counter[str]) -> Counter[str]:
     for one in counts:
         total.update(one)
     return total
-
-
-def _in_order(one: pa.Table, other: pa.Table, sources: Sequence[SourceRef]) -> pa.Table:
-    """Both tables of rejected records as one, in the order of the rows."""
-    table = pa.concat_tables([one, other])
-    places = {(source.uri, source.row_group, source.row): index for index, source in enumerate(sources)}
-    keys = zip(*(table.column(name).to_pylist() for name in ("uri", "row_group", "row")), strict=True)
-    order = np.argsort([places[key] for key in keys], kind="stable")
-    return table.take(pa.array(order, pa.int64()))

@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from transforms.rows.row import SourceRef
@@ -110,6 +111,20 @@ def rejected_record(
 def rejected_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Converts records to a table of `REJECTED_SCHEMA`."""
     return pa.Table.from_pylist(list(records), REJECTED_SCHEMA)
+
+
+def in_source_order(tables: Sequence[pa.Table], sources: Sequence[SourceRef]) -> pa.Table:
+    """Tables of rejected records as one, in the order of the rows that they are of.
+
+    Args:
+        tables: Tables of `REJECTED_SCHEMA`; the records of one row stay in their order.
+        sources: The rows.
+    """
+    table = pa.concat_tables(tables)
+    places = {(source.uri, source.row_group, source.row): index for index, source in enumerate(sources)}
+    keys = zip(*(table.column(name).to_pylist() for name in ("uri", "row_group", "row")), strict=True)
+    order = np.argsort([places[key] for key in keys], kind="stable")
+    return table.take(pa.array(order, pa.int64()))
 
 
 def rejected_counts(records: Iterable[Mapping[str, Any]]) -> Counter[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -123,3 +124,32 @@ def test_steps_that_can_grow_take_in_what_is_new(pipeline):
     pq.write_table(pq.read_table(data).slice(0, 1), data / "train-more.parquet")
     assert run(pipeline, "--from_step", "clean", "--grow") == 4
     assert [rows(pipeline, step) for step in ("clean", "unique")] == [4, 3]
+
+
+def test_every_line_and_summary_of_a_run_has_its_name(pipeline, capsys, monkeypatch):
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units_of_any_job)
+    assert run(pipeline, "--run_id", "night-7", "--log_format", "json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {line["run_id"] for line in lines} == {"night-7"}
+    assert {line["job"] for line in lines} == {"pipeline", "corpus", "filter", "dedup"}
+    assert [line["event"] for line in lines].count("end") == 3
+    for step in ("clean", "unique"):
+        assert uppercase.summary(pipeline.parent / "out" / step)["run_id"] == "night-7"
+    text = pipeline.read_text()
+    pipeline.write_text(text.replace("output:", "#").replace("steps:", f"output: {pipeline.parent}/new\nsteps:"))
+    assert run(pipeline, "--only", "corpus", "clean") == 0
+    assert uppercase.summary(pipeline.parent / "new" / "clean")["run_id"] not in ("", "night-7")
+
+
+def test_steps_are_runs_of_their_own_in_a_catalog_started_by_the_pipelines(pipeline, monkeypatch):
+    pytest.importorskip("openlineage.client", reason="the extra openlineage is not installed")
+    path = pipeline.parent / "events.json"
+    for name, value in {"TYPE": "file", "LOG_FILE_PATH": str(path), "APPEND": "true"}.items():
+        monkeypatch.setenv(f"OPENLINEAGE__TRANSPORT__{name}", value)
+    monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units_of_any_job)
+    pipeline.write_text(pipeline.read_text().replace("workers: 1", "workers: 1, openlineage: true"))
+    assert run(pipeline, "--run_id", "night-7", "--only", "corpus", "clean") == 0
+    assert run(pipeline, "--run_id", "night-7", "--only", "unique") == 0
+    events = [json.loads(line)["run"] for line in path.read_text().splitlines()]
+    assert len({event["runId"] for event in events}) == len(events) / 2 >= 2
+    assert len({json.dumps(event["facets"]["parent"], sort_keys=True) for event in events}) == 1
