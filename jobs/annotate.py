@@ -70,7 +70,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver.generation import run_generation_job
+    from jobs.execution.ahead import run_generation_job
     from transforms.own_code import code_sha256
     from transforms.tasks.own import is_own_task, load_task
 

@@ -70,7 +70,7 @@ _ASKING_COLUMNS = {"prompt": "prompt", "chat": "messages"}
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver.generation import run_generation_job
+    from jobs.execution.ahead import run_generation_job
 
     if options.what in _ASKING_COLUMNS and options.content_column is None:
         options = replace(options, content_column=_ASKING_COLUMNS[options.what])

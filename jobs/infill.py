@@ -43,7 +43,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
-    from jobs.driver.generation import run_generation_job
+    from jobs.execution.ahead import run_generation_job
 
     return run_generation_job("infill", options, beam_args, build_work)
 

@@ -3,6 +3,7 @@
 Lines of JSON come on standard input, lines of JSON go out on the given descriptor:
 
     {"read": [[number, uri, name]]}  footers to read (`jobs.plan.footers`); many lines at once, each answered when done
+    {"import": [MODULE, ...]}        import these, beside what else goes on
     {"prepare": ORDERS}              soon to be a worker: import what that takes, beside what else goes on
     anything else                    a worker's task, see `jobs.execution.child_work`
 
@@ -58,18 +59,29 @@ def _serve(answers_fd: int) -> None:
         _say(answers_fd, {"answers": [[number, answer_of(uri, name)] for number, uri, name in files]})
 
     tasks: Any = None
+    # All imports beside reading are in one thread, and over before a task begins: JAX's modules import each other in
+    # circles, and a second thread could be given one that isn't complete.
+    imports = ThreadPoolExecutor(1, thread_name_prefix="import")
     with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="footers") as pool:
         # This thread goes on reading whatever the others wait for, so the parent never waits to be read.
         for line in sys.stdin.buffer:
             asked = json.loads(line)
             if "read" in asked:
                 pool.submit(read, asked["read"])
+            elif "import" in asked:
+                imports.submit(_import, asked["import"])
             elif "prepare" in asked:
-                threading.Thread(target=_prepare, args=(asked["prepare"],), name="prepare", daemon=True).start()
+                imports.submit(_prepare, asked["prepare"])
             else:
+                imports.submit(int).result()
                 if tasks is None:
                     tasks = importlib.import_module(_WORK).Tasks(lambda said: _say(answers_fd, said))
                 tasks.take(asked)
+
+
+def _import(modules: Sequence[str]) -> None:
+    for name in modules:
+        importlib.import_module(name)
 
 
 def _prepare(orders: str) -> None:

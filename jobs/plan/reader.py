@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from jobs.plan.footers import Footer, InputFile, bad, parse_answer
 from jobs.storage import is_local
-from jobs.system.child_process import ChildProcess
+from jobs.system.child_process import ChildProcess, next_child
 from model.errors import ConfigError
 
 # Reads the footers of (URI, public name), in order.
@@ -75,7 +75,7 @@ class FooterReader:
     def child(self) -> ChildProcess:
         """The child; started if there is none."""
         if self._child is None:
-            self._child = ChildProcess()
+            self._child = next_child()
         return self._child
 
     def prepare(self, orders: str) -> None:

@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -199,6 +199,34 @@ class Bell:
         """Closes the descriptors; nobody may ring or wait any more."""
         os.close(self._read)
         os.close(self._write)
+
+
+_ahead = threading.local()  # `child`: started, and not taken yet; by thread, which a child dies with
+
+
+@contextlib.contextmanager
+def started_ahead(modules: Sequence[str]) -> Iterator[None]:
+    """Starts a child that imports modules while its parent imports its own; `next_child` takes it, in the same thread.
+
+    If nothing takes it, it ends with the block.
+    """
+    _ahead.child = ChildProcess()
+    _ahead.child.send({"import": list(modules)})
+    try:
+        yield
+    finally:
+        if (child := _take_ahead()) is not None:
+            child.close()
+
+
+def next_child() -> ChildProcess:
+    """The child that this thread has started ahead, or a new one."""
+    return _take_ahead() or ChildProcess()
+
+
+def _take_ahead() -> ChildProcess | None:
+    child, _ahead.child = getattr(_ahead, "child", None), None
+    return child
 
 
 def ending_of(code: int) -> str:

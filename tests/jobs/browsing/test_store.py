@@ -222,5 +222,5 @@ def test_a_file_that_left_the_bucket_is_told_in_one_line(dataset, gcs_emulator, 
         storage.write_bytes(f"{root}/data/{path.name}", path.read_bytes())
     store = Store(root, 256, str(tmp_path))
     storage.remove(store.tables["kept"].files[1][0])
-    with pytest.raises(ConfigError, match="^can't read the bucket: FileNotFoundError: .*train-00001"):
+    with pytest.raises(ConfigError, match=r"^can't read the bucket: FileNotFoundError: .*train-00001"):
         store.page(Asked(where=("language=Go",), sort="score"))
