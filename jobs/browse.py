@@ -3,7 +3,8 @@
     codemill browse out/filled
     browse: http://127.0.0.1:8765/?token=...  (Ctrl-C ends it)
 
-It listens on this machine's loopback address alone and changes nothing (`jobs.browsing`).
+It listens on this machine's loopback address alone and changes nothing (`jobs.browsing`). A dataset in a bucket is
+read there, a part at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Options(OptionSet):
     """Search and filter the rows of a dataset in a browser, on a page that only this machine can open."""
 
     path: str = option(
-        help="A job's output on this machine, finished or unfinished; or a Parquet file, folder or glob.",
+        help="A job's output, finished or unfinished; or a Parquet file, folder or glob. May be a gs:// URL.",
         positional=True,
         is_path=True,
     )

@@ -47,6 +47,8 @@ WORKER_MB = 160  # what a worker needs: 141 MB were seen
 class Options(OptOutOptions, ReportOptions, RerunOptions):
     """Make a corpus in Parquet from folders, git work trees (their tracked files) and archives."""
 
+    resumes = True
+
     source: tuple[str, ...] = option(
         help="Folders, git work trees, archives (zip, tar.*, whl, sdist) or files.", positional=True, is_path=True
     )

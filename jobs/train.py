@@ -46,6 +46,8 @@ _CUTTING_OPTIONS = ("min_tokens", "fim_rate", "path_rate")
 class Options(OptOutOptions, RunOptions):
     """Train a Gemma model on fill-in-the-middle over source files."""
 
+    resumes = True
+
     input: tuple[str, ...] = option(
         help="Parquet files, folders or globs of a corpus or of packed rows, local or gs://; one or more.",
         metavar="GLOB",

@@ -26,6 +26,11 @@ def gcs_emulator() -> Iterator[str]:
 @pytest.fixture
 def gcs_root(gcs_emulator: str) -> str:
     """A new bucket, as `gs://name`."""
+    return new_bucket(gcs_emulator)
+
+
+def new_bucket(gcs_emulator: str) -> str:
+    """A new bucket in an emulator, as `gs://name`."""
     name = f"codemill-{uuid.uuid4().hex[:12]}"
     request = urllib.request.Request(
         f"{gcs_emulator}/storage/v1/b?project=test",

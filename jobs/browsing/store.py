@@ -4,15 +4,16 @@
 
 DuckDB never sees more than the columns of the conditions, and a page reads the row groups of its rows, so neither cost
 nor memory grows with the dataset but where a text is searched. DuckDB may read these files and nothing else: access to
-others, extensions and changes of its settings are off. It takes every name for a glob, so it gets links with plain
-names. Without conditions it isn't asked at all.
+others, extensions and changes of its settings are off. It takes every name for a glob, so it gets plain names: links
+to local files, and names that `jobs.browsing.bucket_files` opens in a bucket. Without conditions it isn't asked at all.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,6 +35,7 @@ try:
 except ImportError:  # the extra `browse`
     duckdb = None  # type: ignore[assignment]
 
+_SCHEME: Final = "codemill"  # of the names of files in a bucket
 _PAGE_TIMEOUT_S: Final = 60.0
 _COUNT_TIMEOUT_S: Final = 2.0  # counts are shown if they are there by then
 _FACET_VALUES: Final = 12
@@ -65,36 +67,41 @@ class Store:
     """A dataset. Thread-safe.
 
     Args:
-        path: A job's output on this machine, finished or unfinished; or a Parquet file, folder or glob.
+        path: A job's output, finished or unfinished; or a Parquet file, folder or glob. Local, or a URL of a bucket.
         memory_mb: The most memory that DuckDB uses.
         links: An empty folder for links to the files.
 
     Raises:
-        ConfigError: There are no rows, or the extra is not installed.
+        ConfigError: There are no rows, the extra is not installed, or the scheme of a URL is unknown.
     """
 
     def __init__(self, path: str, memory_mb: int, links: str):
         if duckdb is None:
             raise ConfigError("browse needs DuckDB; install codemill's extra: pip install 'codemill[browse]'")
-        if not storage.is_local(path):
-            raise ConfigError(f"browse reads local files; copy {path} to this machine first")
         self.path = path
         self.tables: dict[Table, Rows] = {"kept": _rows_of(path, False), "rejected": _rows_of(path, True)}
         if not any(rows.files for rows in self.tables.values()):
             raise ConfigError(f"{path} has no rows")
         self.schemas = {table: _schema_of(rows) for table, rows in self.tables.items()}
-        linked = {table: _linked(rows, table, links) for table, rows in self.tables.items()}
-        self._first = {table: dict(found) for table, found in linked.items()}
+        prefix = os.path.join(links, "") if storage.is_local(path) else f"{_SCHEME}://"
+        self._first = {table: _first_rows(rows, f"{prefix}{table}") for table, rows in self.tables.items()}
+        paths = [file for rows in self.tables.values() for file, _ in rows.files]
+        named = dict(zip((name for firsts in self._first.values() for name in firsts), paths, strict=True))
         self._sources = {
-            table: sql.files_source([link for link, _ in found], self.schemas[table]) for table, found in linked.items()
+            table: sql.files_source(list(firsts), self.schemas[table]) for table, firsts in self._first.items()
         }
         self._running: set[Any] = set()
         self._lock = threading.Lock()
-        self._db = self._open(memory_mb)
+        self._db = self._open(named, memory_mb)
 
-    def _open(self, memory_mb: int) -> Any:
+    def _open(self, named: Mapping[str, str], memory_mb: int) -> Any:
         db = duckdb.connect(":memory:", config={"memory_limit": f"{memory_mb}MB", "temp_directory": ""})
-        db.execute("SET allowed_paths = ?", [[link for firsts in self._first.values() for link in firsts]])
+        if storage.is_local(self.path):
+            for link, path in named.items():
+                os.symlink(os.path.abspath(path.removeprefix("file://")), link)
+        else:  # it imports fsspec
+            db.register_filesystem(importlib.import_module("jobs.browsing.bucket_files").BucketFiles(_SCHEME, named))
+        db.execute("SET allowed_paths = ?", [list(named)])
         for setting in ("enable_external_access = false", "autoinstall_known_extensions = false"):
             db.execute(f"SET {setting}")
         db.execute("SET lock_configuration = true")
@@ -198,9 +205,15 @@ class Store:
             except duckdb.InterruptException:
                 return None
             except duckdb.Error as error:
-                raise ConfigError(f"DuckDB: {str(error).splitlines()[0]}") from None
+                raise ConfigError(_told(error)) from None
             finally:
                 cursor.close()
+
+
+def _told(error: BaseException) -> str:
+    """DuckDB's error in one line; of one in a bucket, which has a traceback in its text, the last."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"can't read the bucket: {lines[-1]}" if lines[0].startswith("Traceback") else f"DuckDB: {lines[0]}"
 
 
 def _rows_of(path: str, rejected: bool) -> Rows:
@@ -219,12 +232,10 @@ def _schema_of(rows: Rows) -> pa.Schema:
         return pq.read_schema(file)
 
 
-def _linked(rows: Rows, table: Table, folder: str) -> list[tuple[str, int]]:
-    """Links the files into a folder; returns each link with the number of the file's first row."""
-    found, first = [], 0
-    for index, (path, count) in enumerate(rows.files):
-        link = os.path.join(folder, f"{table}-{index:06d}.parquet")
-        os.symlink(os.path.abspath(path.removeprefix("file://")), link)
-        found.append((link, first))
+def _first_rows(rows: Rows, name: str) -> dict[str, int]:
+    """The number of each file's first row, by a name for the file without characters of a glob."""
+    found, first = {}, 0
+    for index, (_, count) in enumerate(rows.files):
+        found[f"{name}-{index:06d}.parquet"] = first
         first += count
     return found

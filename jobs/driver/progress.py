@@ -50,7 +50,8 @@ class Snapshot:
         slot_occupancy: Share of the engines' slots that decode.
         eta_s: Seconds that are left, by targets if there are any, else by rows.
         phase: What all workers wait for, such as `loading the model`, and for how long in seconds (`phase_s`).
-        compiles, compile_s: Programs compiled, and the seconds for which requests have waited for that.
+        compiles, programs: Programs compiled or read from the cache, and the most that the lengths may need.
+        compile_s: Seconds for which requests have waited for that.
         workers, rss_mb: Processes with a fresh heartbeat, and their memory.
     """
 
@@ -70,6 +71,7 @@ class Snapshot:
     phase: str | None = None
     phase_s: float | None = None
     compiles: int | None = None
+    programs: int | None = None
     compile_s: float | None = None
     workers: int | None = None
     rss_mb: float | None = None
@@ -88,9 +90,9 @@ def metrics(snapshot: Snapshot) -> list[str]:
     >>> metrics(Snapshot(units_done=1, units_total=4, rows_done=10, rows_total=40, rejected=2, eta_s=75))
     ['1/4 units', 'ETA 01:15', '10/40 rows', '2 rejected']
     >>> told = Snapshot(units_done=0, units_total=1, rows_done=0, rows_total=82, rows_prepared=41, targets_asked=90,
-    ...                 targets_done=0, targets_total=180, phase="compiling 4th program", phase_s=38)
+    ...                 targets_done=0, targets_total=180, phase="compiling program 4 of at most 28", phase_s=38)
     >>> metrics(told)
-    ['0/~180 targets', 'compiling 4th program 00:38', '0/1 units', '0/82 rows', '0 rejected']
+    ['0/~180 targets', 'compiling program 4 of at most 28 00:38', '0/1 units', '0/82 rows', '0 rejected']
     """
     s = snapshot
     shown = []
@@ -151,7 +153,7 @@ class Watcher:
         rows, tokens, answered, passed = self._passed(now, told.tokens, int(done or 0))
         left, rate = (self._rows_total - self._rows, rows) if total is None else (total - (targets or 0), answered)
         phase = told.phase(now)
-        compiles = told.sum("compiles")
+        compiles, programs = told.sum("compiles"), told.sum("programs")
         return Snapshot(
             units_done=len(self._known),
             units_total=self._units_total,
@@ -169,6 +171,7 @@ class Watcher:
             phase=None if phase is None else phase[0],
             phase_s=None if phase is None else phase[1],
             compiles=None if compiles is None else int(compiles),
+            programs=None if programs is None else int(programs),
             compile_s=told.sum("compile_s"),
             workers=told.num_fresh or None,
             rss_mb=told.rss_mb or None,

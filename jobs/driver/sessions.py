@@ -76,15 +76,6 @@ class Sessions:
 
 def _phase_of(beat: Heartbeat) -> str:
     if beat.figures.get("compiling_s"):
-        return f"compiling {_ordinal(int(beat.figures.get('compiles', 0)) + 1)} program"
+        number, most = (int(beat.figures.get(name, 0)) for name in ("compiles", "programs"))
+        return f"compiling program {number + 1}" + (f" of at most {most}" if most > number else "")
     return beat.phase
-
-
-def _ordinal(number: int) -> str:
-    """The number of something in order.
-
-    >>> [_ordinal(number) for number in (1, 2, 3, 4, 11, 21, 112)]
-    ['1st', '2nd', '3rd', '4th', '11th', '21st', '112th']
-    """
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"

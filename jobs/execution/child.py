@@ -3,7 +3,7 @@
 Lines of JSON come on standard input, lines of JSON go out on the given descriptor:
 
     {"read": [[number, uri, name]]}  footers to read (`jobs.plan.footers`); many lines at once, each answered when done
-    {"preload": []}                  maybe soon to be a worker: import what any takes, beside what else goes on
+    {"preload": [MODULE, ...]}       maybe soon to be a worker: import what any takes, and these
     {"environment": {NAME: VALUE}}   the parent's environment has changed; null: without the variable
     {"prepare": ORDERS}              soon to be a worker: import what that takes, beside what else goes on
     anything else                    a worker's task, see `jobs.execution.child_work`
@@ -68,7 +68,7 @@ def _serve(answers_fd: int) -> None:
             if "read" in asked:
                 pool.submit(read, asked["read"])
             elif "preload" in asked:
-                _begin(importlib.import_module, _WORK)
+                _begin(_preload, asked["preload"])
             elif "environment" in asked:
                 _adopt(asked["environment"])
             elif "prepare" in asked:
@@ -79,7 +79,7 @@ def _serve(answers_fd: int) -> None:
                 tasks.take(asked)
 
 
-def _begin(task: Callable[[str], object], argument: str) -> None:
+def _begin(task: Callable[[Any], object], argument: Any) -> None:
     threading.Thread(target=task, args=(argument,), name="prepare", daemon=True).start()
 
 
@@ -90,6 +90,11 @@ def _adopt(changed: Mapping[str, str | None]) -> None:
         else:
             os.environ[name] = value
     tempfile.tempdir = None  # determined again from the environment
+
+
+def _preload(modules: Sequence[str]) -> None:
+    for name in (_WORK, *modules):
+        importlib.import_module(name)
 
 
 def _prepare(orders: str) -> None:

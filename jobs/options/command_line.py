@@ -52,7 +52,7 @@ def parse(cls: type[T], argv: Sequence[str], *, prog: str = "codemill") -> tuple
     values = _read_config(config, every) if config is not None else {}
     values |= {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     if prints:
-        _print_config(fields, values, prog)
+        _print_config(cls, fields, values, prog)
     missing = [field.flag for field in fields if field.default is REQUIRED and values.get(field.name) in (None, ())]
     if missing:
         raise ConfigError(f"missing {', '.join(missing)}; see {prog} --help")
@@ -129,19 +129,23 @@ def _build_parser(cls: type[OptionSet], fields: Sequence[Field], prog: str) -> _
     places = [field.flag + ("..." if field.kind.is_list else "") for field in fields if field.positional]
     parser = _Parser(
         prog=prog,
-        usage=" ".join(["%(prog)s", *places, "[--FLAG VALUE...] [-- BEAM_FLAGS]"]),
+        usage=" ".join(["%(prog)s", *places, "[--FLAG VALUE...]", *(["[-- BEAM_FLAGS]"] if cls.takes_beam else [])]),
         description=cls.description(),
         allow_abbrev=False,
-        epilog="Beam runner options follow a lone --, e.g.  -- --runner FlinkRunner",
+        epilog="Beam runner options follow a lone --, e.g.  -- --runner FlinkRunner" if cls.takes_beam else None,
     )
-    add_flags(parser, fields)
+    add_flags(parser, fields, resumes=cls.resumes)
     return parser
 
 
-def add_flags(parser: argparse.ArgumentParser, fields: Sequence[Field]) -> None:
-    """Adds the flags of a job: its options in two groups, and those that every job has."""
+def add_flags(parser: argparse.ArgumentParser, fields: Sequence[Field], *, resumes: bool) -> None:
+    """Adds the flags of a job: its options, in two groups if it can be resumed, and those that every job has."""
     parser.add_argument("--config", metavar="JOB.YAML", help="Read options from this YAML file; flags override it.")
     parser.add_argument("--print_config", action="store_true", help="Print all options as such a file, then exit.")
+    if not resumes:
+        for field in fields:
+            _add_flag(parser, field)
+        return
     rows = parser.add_argument_group("options that affect the output", "a resumed job refuses changed values")
     running = parser.add_argument_group("runtime options", "may change when a job is resumed")
     for field in fields:
@@ -172,12 +176,12 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 # --- config file -----------------------------------------------------------------------------------
 
 
-def _print_config(fields: Sequence[Field], values: dict[str, Any], prog: str) -> NoReturn:
+def _print_config(cls: type[OptionSet], fields: Sequence[Field], values: dict[str, Any], prog: str) -> NoReturn:
     """Prints the options as a config file and exits; values are checked when that file is read."""
     from jobs.options.config_text import config_text
     from jobs.terminal.escapes import print_text
 
-    print_text(config_text(fields, values, prog=prog))
+    print_text(config_text(fields, values, prog=prog, resumes=cls.resumes))
     raise SystemExit(0)
 
 

@@ -43,7 +43,7 @@ def completion_script(jobs: Mapping[str, tuple[str, type[OptionSet]]], words: li
 
 def _add_job(parser: argparse.ArgumentParser, options: type[OptionSet]) -> None:
     fields = {field.name: field for field in fields_of(options) if not field.internal}
-    add_flags(parser, list(fields.values()))
+    add_flags(parser, list(fields.values()), resumes=options.resumes)
     for action in parser._actions:  # argparse has no other list of them, and shtab reads the same
         field = fields.get(action.dest)
         if action.dest == "config" or (field is not None and field.is_path):

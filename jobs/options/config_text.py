@@ -17,15 +17,18 @@ import yaml
 from jobs.options.fields import REQUIRED, Field
 
 
-def config_text(fields: Sequence[Field], values: Mapping[str, Any], *, prog: str) -> str:
+def config_text(fields: Sequence[Field], values: Mapping[str, Any], *, prog: str, resumes: bool) -> str:
     """Returns the config file.
 
     Args:
         fields: The options that a user can set, in the order of the help.
         values: Values by name, of those that were given; others have their default.
         prog: The command that reads the file.
+        resumes: Whether its job can be resumed, so that some options may not change.
     """
     lines = [f"# {prog} --config FILE"]
+    if not resumes:
+        return "\n".join([*lines, "", *(_line(field, values) for field in fields)])
     for title, operational in (("options that affect the output", False), ("runtime options", True)):
         lines += ["", f"# {title}"]
         lines += [_line(field, values) for field in fields if (field.operational is True) == operational]

@@ -21,7 +21,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from model.settings import REQUIRED, Operational, Settings, choices_of, setting
 
@@ -108,7 +108,15 @@ def _fields_of(cls: Any) -> tuple[Field, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class OptionSet(Settings):
-    """Base class of all options: settings that are also flags."""
+    """Base class of all options: settings that are also flags.
+
+    Attributes:
+        resumes: Whether a job with these options can be resumed, so that some of them may not change.
+        takes_beam: Whether it passes what follows `--` to Beam.
+    """
+
+    resumes: ClassVar[bool] = False
+    takes_beam: ClassVar[bool] = False
 
     def called(self, name: str) -> str:
         """The option's flag."""

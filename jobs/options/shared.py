@@ -65,6 +65,9 @@ class HostOptions(OptionSet):
 class CommonOptions(ReportOptions, RerunOptions, ColumnOptions, HostOptions):
     """Options of every job that reads and writes Parquet."""
 
+    resumes = True
+    takes_beam = True
+
     input: tuple[str, ...] = option(
         (),
         help="Parquet files, folders or globs (** is supported), local or gs://; one or more. Required unless "

@@ -97,6 +97,15 @@ def read_bytes(path: str) -> bytes:
     return _remote(path).cat_file(path)
 
 
+def read_part(path: str, begin: int, end: int) -> bytes:
+    """The object's bytes from `begin` up to `end`, of a URL in one request. Raises FileNotFoundError."""
+    if is_local(path):
+        with open(_local(path), "rb") as file:
+            file.seek(begin)
+            return file.read(end - begin)
+    return _remote(path).cat_file(path, start=begin, end=end)
+
+
 def write_bytes(path: str, data: bytes, *, durable: bool = True) -> None:
     """Replaces the object atomically: a reader gets either the old content or the new.
 

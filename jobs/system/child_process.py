@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -189,10 +189,13 @@ _ahead: list[ChildProcess] = []
 
 
 @contextlib.contextmanager
-def started_ahead() -> Iterator[None]:
-    """Starts a child for `new_child`, so that it imports what it needs while the driver does; ends it if not taken."""
+def started_ahead(modules: Sequence[str]) -> Iterator[None]:
+    """Starts a child for `new_child` that imports modules while the driver imports its own; ends it if not taken.
+
+    A child dies with the thread that has started it: this is for the one that lives longest.
+    """
     child = ChildProcess()
-    child.send({"preload": []})
+    child.send({"preload": list(modules)})
     _ahead.append(child)
     try:
         yield

@@ -37,7 +37,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } h3 { font-
 a { color: var(--link); }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem 1.2rem .3rem 0;
   border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-th { overflow-wrap: normal; }
+th { overflow-wrap: normal; } .scroll table:not(.pairs) td { overflow-wrap: break-word; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 table.pairs td:first-child { width: 38%; color: var(--soft); }
 .soft { color: var(--soft); } .scroll { overflow-x: auto; }

@@ -1,9 +1,17 @@
-"""Programs compiled on first use and counted, and calls into JAX that tell when a device lacks memory."""
+"""Programs compiled on first use and counted, and calls into JAX that tell when a device lacks memory.
+
+A program that is surely needed soon may be compiled ahead, beside other work. Of programs that do the same for
+different lengths, a longer one that exists is used until that has cost as much time as compiling the shorter one: so a
+small job compiles few, and no job loses more by waiting than it would have by compiling at once.
+"""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -24,6 +32,8 @@ class CompiledPrograms:
 
     def __init__(self) -> None:
         self._compiled: dict[ProgramKey, Callable[..., Any]] = {}
+        self._ahead: dict[ProgramKey, Future[tuple[Callable[..., Any], float]]] = {}
+        self._lost_s: defaultdict[ProgramKey, float] = defaultdict(float)
         self.count = 0
         self.seconds = 0.0
         self.last_s: dict[str, float] = {}
@@ -33,8 +43,32 @@ class CompiledPrograms:
         return key in self._compiled
 
     def has_kind(self, kind: str) -> bool:
-        """Whether any program of a kind is compiled."""
-        return any(key[0] == kind for key in self._compiled)
+        """Whether any program of a kind is compiled, or begun ahead."""
+        return any(key[0] == kind for key in (*self._compiled, *self._ahead))
+
+    def begin(self, programs: EnginePrograms, key: ProgramKey) -> None:
+        """Compiles a program in a thread of its own, for a `get` that follows."""
+        if key in self._compiled or key in self._ahead:
+            return
+        pool = ThreadPoolExecutor(1, thread_name_prefix="compile-ahead")
+        self._ahead[key] = pool.submit(_compile, programs, key)
+        pool.shutdown(wait=False)
+
+    def choose(self, keys: Sequence[ProgramKey], lost_s: Callable[[ProgramKey], float]) -> ProgramKey:
+        """The program to use now, of those that do: the first one, or the first of the longer ones that exists.
+
+        Args:
+            keys: The program that fits, then longer ones, ascending.
+            lost_s: How many seconds a longer one takes more.
+        """
+        fitting, *longer = keys
+        if fitting in self._compiled or fitting in self._ahead:
+            return fitting
+        found = next((key for key in longer if key in self._compiled or key in self._ahead), None)
+        if found is None:
+            return fitting
+        self._lost_s[fitting] += lost_s(found)
+        return fitting if self._lost_s[fitting] > self.last_s.get(fitting[0], math.inf) else found
 
     def get(self, programs: EnginePrograms, key: ProgramKey) -> Callable[..., Any]:
         """The program of a key, compiled on first use. Called for every request, so it does no other work if the
@@ -44,12 +78,13 @@ class CompiledPrograms:
         if program is None:
             began = self.began = time.perf_counter()
             try:
-                program = self._compiled[key] = on_device(programs.program(key).lower().compile)
+                ahead = self._ahead.pop(key, None)
+                program, self.last_s[key[0]] = _compile(programs, key) if ahead is None else ahead.result()
+                self._compiled[key] = program
             finally:
                 self.began = None
             self.count += 1
-            self.last_s[key[0]] = time.perf_counter() - began
-            self.seconds += self.last_s[key[0]]
+            self.seconds += time.perf_counter() - began
         return program
 
     @property
@@ -61,6 +96,14 @@ class CompiledPrograms:
     def keep_only(self, kind: str) -> None:
         """Forgets all programs of other kinds."""
         self._compiled = {key: program for key, program in self._compiled.items() if key[0] == kind}
+        self._ahead.clear()
+
+
+def _compile(programs: EnginePrograms, key: ProgramKey) -> tuple[Callable[..., Any], float]:
+    """A compiled program, and how many seconds that took."""
+    began = time.perf_counter()
+    program = on_device(programs.program(key).lower().compile)
+    return program, time.perf_counter() - began
 
 
 def on_device(function: Callable[..., Any], *args: Any) -> Any:

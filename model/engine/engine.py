@@ -159,8 +159,8 @@ class Engine:
         """Metrics since the start; empty before it.
 
         Sums and their ratios as in `model.engine.metrics` (`slot_occupancy`, `padding_waste`, `tokens_out_per_s`,
-        `floor_share`, `compiles`, ...), plus `slots`, `requests_queued`, and `drafting_gain` if drafts were tried.
-        `floor_share` is omitted if the device's peaks are unknown.
+        `floor_share`, `compiles`, ...), plus `slots`, `programs` (the most that it may compile), `requests_queued`,
+        and `drafting_gain` if drafts were tried. `floor_share` is omitted if the device's peaks are unknown.
         """
         if self._replicas is None:
             return {}
@@ -171,7 +171,8 @@ class Engine:
             found["floor_s"] = metrics.floor_s(found, self._shape, self._peaks, slots, chips=self._chips) / count
         if self._scorer is not None:
             scored = self._scorer.stats()
-            found = {**found, **scored, "compiles": found["compiles"] + scored["compiles"]}
+            both = {name: found[name] + scored[name] for name in ("compiles", "programs")}
+            found = {**found, **scored, **both}
         return {**found, **metrics.ratios(found)}
 
     def fingerprint(self) -> dict[str, Any]:

@@ -178,6 +178,8 @@ class JaxDevice:
 
     def choose(self, waiting: Sequence[Request]) -> list[int]:
         """In exact mode the oldest request alone; otherwise requests that fill a row well."""
+        if not self._has_decoded and (self._is_exact or len(waiting) > self.slots // _FEW):
+            self._compiled.begin(self._programs, self._first_burst())  # beside the first prefill
         if self._is_exact:
             return [0]
         groups = self._waiting.update({id(request): request.prompt for request in waiting})
@@ -193,7 +195,7 @@ class JaxDevice:
         prompts = [request.prompt[:-1] for request in requests]
         layout, places = lay_out(prompts, min_shared=0 if self._is_exact else self._options.min_shared_prefix)
         used = len(layout.tokens)
-        length = next(length for length in self._options.row_lengths() if length >= used)
+        length = self._row_length(used)
         row = on_device(self._program("prefill", length), self._weights, prompt_row(layout, length))
         self._has_prefilled = True
         self._prefilled_tokens += used
@@ -201,10 +203,26 @@ class JaxDevice:
         self._shared_tokens += sum(map(len, prompts)) - used
         return [StagedPrompt(row=row, place=place) for place in places]
 
+    def _row_length(self, used: int) -> int:
+        """The length of the row that holds so many tokens: the least one, or a longer one that is compiled already."""
+        lengths = [length for length in self._options.row_lengths() if length >= used]
+        if self._is_exact or not self._full_step_s:
+            return lengths[0]
+        # A step of all slots computes as many positions, and reads the weights besides.
+        position_s = self._full_step_s / self.slots
+        keys: list[ProgramKey] = [("prefill", length) for length in lengths]
+        length: int = self._compiled.choose(keys, lambda key: (key[1] - lengths[0]) * position_s)[1]
+        return length
+
+    def _first_burst(self) -> ProgramKey:
+        """The burst that any slots' prompts can start with."""
+        longest = self._programs.windows(1)[-1]
+        return ("burst", longest, self._options.may_draft() and self._options.prompt_lookup == "always", self.slots)
+
     def insert(self, slot: int, staged: StagedPrompt, request: Request, ticket: int) -> None:
         """Copies the prompt's keys and values into the slot and starts decoding it."""
         place = staged.place
-        window = self._programs.window(place.length)
+        window = self._programs.insert_window(place.length)
         line = request_line(request, ticket, self._options)
         where = np.array([place.prefix_start, place.prefix_length, place.tail_start], np.int32)
         chunks = self._programs.chunks(self._prompts, window)
@@ -233,7 +251,17 @@ class JaxDevice:
         """The key of a burst of the first slots: a compiled one if possible, although it may read further."""
         needed = self._programs.window(max(self._reach))
         keys: list[ProgramKey] = [("burst", window, drafts, width) for window in self._programs.windows(needed)]
-        return next((key for key in keys if key in self._compiled), keys[0])
+        return next((key for key in keys if key in self._compiled), keys[-1])
+
+    def _full_key(self, drafts: bool) -> ProgramKey:
+        """The key of a burst of all slots, which reads as far as the longest prompt in one, or further if the program
+        for that isn't compiled and wouldn't pay yet.
+        """
+        keys: list[ProgramKey] = [
+            ("burst", window, drafts, self.slots) for window in self._programs.windows(max(self._reach))
+        ]
+        burst_s = self._full_step_s * self._options.burst_steps
+        return self._compiled.choose(keys, lambda key: (1 - keys[0][1] / key[1]) * burst_s)
 
     def _pays(self, width: int, steps_left: int) -> bool:
         """Whether compiling a narrow burst costs less time than it is expected to save."""
@@ -260,9 +288,8 @@ class JaxDevice:
         """Starts a burst that reads the prompt cache as far as the longest prompt in a slot. Its report is copied to
         the host as soon as it is available.
         """
-        compiles, key = self._compiled.count, self._narrow_key(drafts, width)
-        if width == self.slots:
-            key = ("burst", self._programs.window(max(self._reach)), drafts, width)
+        compiles = self._compiled.count
+        key = self._full_key(drafts) if width == self.slots else self._narrow_key(drafts, width)
         program, window = self._program(*key), key[1]
         self._order_columns(is_ring=self._programs.writes_ring(drafts=drafts))
         is_clean = compiles == self._compiled.count and not self._has_prefilled
@@ -311,11 +338,13 @@ class JaxDevice:
         return False
 
     def stats(self) -> dict[str, float]:
-        """Number of compiled programs, the seconds of those for which requests waited, and those of one that is being
-        compiled; tokens prefilled and positions computed for them; prompt tokens saved by shared prefixes; slots.
+        """Number of compiled programs and the most that there may be, the seconds of those for which requests waited,
+        and those of one that is being compiled; tokens prefilled and positions computed for them; prompt tokens saved
+        by shared prefixes; slots.
         """
         return {
             "compiles": float(self._compiled.count),
+            "programs": float(len(self._programs.every_key())),
             "compile_s": self._compiled.seconds,
             "compiling_s": self._compiled.compiling_s,
             "prefill_tokens": float(self._prefilled_tokens),

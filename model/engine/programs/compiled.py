@@ -124,8 +124,8 @@ class EnginePrograms:
         windows = [self.window(bucket) for bucket in self.options.prompt_buckets]
         drafting = [False] if self.options.prompt_lookup != "always" or self._is_exact else []
         drafting += [True] if self.options.may_draft() else []
+        found |= dict.fromkeys(("insert", self.insert_window(bucket)) for bucket in self.options.prompt_buckets)
         for window in windows:
-            found["insert", window] = None
             found |= dict.fromkeys(("burst", window, drafts, self.slots) for drafts in drafting)
         for width in self.narrow_widths():  # they are used for a moment only: one program for every prompt's length
             found |= dict.fromkeys(("burst", windows[-1], drafts, width) for drafts in drafting)
@@ -165,6 +165,12 @@ class EnginePrograms:
     def window(self, length: int) -> int:
         """How far a slot's prompt cache must be read for a prompt: to the end of a chunk."""
         return next(end for end in self._chunk_ends if end >= length)
+
+    def insert_window(self, length: int) -> int:
+        """How far an insert writes a slot's prompt cache. On a CPU to its end, since compiling another program takes
+        longer than all that it would save: copying is fast beside computing there.
+        """
+        return self._chunk_ends[-1] if self.platform == "cpu" else self.window(length)
 
     def windows(self, least: int) -> list[int]:
         """All windows from `least` on, ascending."""

@@ -103,9 +103,15 @@ class ScoringDevice:
         return found
 
     def stats(self) -> dict[str, float]:
-        """Sums: tokens computed, positions computed for them, tokens saved by sharing, tokens scored; compilations."""
+        """Sums: tokens computed, positions computed for them, tokens saved by sharing, tokens scored; compilations, and
+        the most that there may be.
+        """
         counts = {name: float(count) for name, count in self._counts.items()}
-        return counts | {"compiles": float(self._compiled.count), "score_compile_s": self._compiled.seconds}
+        return counts | {
+            "compiles": float(self._compiled.count),
+            "programs": float(len(self._programs.scoring_keys())),
+            "score_compile_s": self._compiled.seconds,
+        }
 
     def _logprobs(self, hidden: jax.Array, where: np.ndarray, tokens: np.ndarray) -> tuple[jax.Array, ...]:
         program = self._program("logprobs")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs import storage
 from jobs.browsing.pages import list_page
 from jobs.browsing.request import ROWS_PER_PAGE, Asked, read_asked
 from jobs.browsing.store import Store
@@ -20,6 +21,7 @@ from jobs.viewing.choosing import Choice, chosen_numbers
 from jobs.viewing.conditions import Condition
 from jobs.viewing.places import find_rows
 from model.errors import ConfigError
+from tests.gcs import new_bucket
 from transforms.rows.rejections import REJECTED_SCHEMA
 from transforms.work import Unit, UnitResult
 
@@ -154,8 +156,8 @@ def test_nan_and_bytes_that_are_no_text_are_no_value_in_files_either(tmp_path):
 def test_nothing_to_show_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match="no rows at"):
         Store(str(tmp_path / "nowhere"), 256, str(tmp_path))
-    with pytest.raises(ConfigError, match="browse reads local files; copy gs://bucket/out to this machine first"):
-        Store("gs://bucket/out", 256, str(tmp_path))
+    with pytest.raises(ConfigError, match="storage scheme xy:// is not supported"):
+        Store("xy://bucket/out", 256, str(tmp_path))
 
 
 def test_an_address_says_what_is_asked_for_and_nothing_else():
@@ -177,3 +179,48 @@ def test_an_unfinished_output_is_browsed_as_far_as_it_is_committed(tmp_path):
     assert store.tables["kept"].units == 2 and store.tables["rejected"].files == []
     assert numbers(store.page(Asked(where=("path=1.py",)))) == [1]
     assert "unfinished: 2 units committed" in list_page(store, Asked(), store.page(Asked()))
+
+
+# --- in a bucket -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def in_bucket(dataset, gcs_emulator, tmp_path_factory) -> Store:
+    root = new_bucket(gcs_emulator)
+    for path in sorted(file for file in dataset.rglob("*") if file.is_file()):
+        storage.write_bytes(f"{root}/out [1]/{path.relative_to(dataset)}", path.read_bytes())
+    return Store(f"{root}/out [1]", 256, str(tmp_path_factory.mktemp("no links")))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Asked(start=25),
+        Asked(where=("exact_match=true", "language=Go"), sort="-score"),
+        Asked(text="17 + 1"),
+        Asked(table="rejected", text="x = <script"),
+        Asked(table="rejected", where=("reason=cut_off",)),
+    ],
+    ids=str,
+)
+def test_a_dataset_in_a_bucket_has_the_pages_of_a_local_one(store, in_bucket, asked):
+    assert in_bucket.page(asked) == store.page(asked)
+    assert in_bucket.row("kept", 31) == store.row("kept", 31)
+
+
+def test_duckdb_reads_no_other_file_of_a_bucket(in_bucket):
+    name = next(iter(in_bucket._first["kept"]))
+    assert in_bucket._db.execute("SELECT count(*) FROM read_parquet(?)", [name]).fetchall() == [(30,)]
+    for other in ("codemill://other.parquet", in_bucket.tables["kept"].files[0][0]):
+        with pytest.raises(duckdb.Error, match="disabled by configuration"):
+            in_bucket._db.execute("SELECT count(*) FROM read_parquet(?)", [other])
+
+
+def test_a_file_that_left_the_bucket_is_told_in_one_line(dataset, gcs_emulator, tmp_path):
+    root = new_bucket(gcs_emulator)
+    for path in sorted((dataset / "data").iterdir()):
+        storage.write_bytes(f"{root}/data/{path.name}", path.read_bytes())
+    store = Store(root, 256, str(tmp_path))
+    storage.remove(store.tables["kept"].files[1][0])
+    with pytest.raises(ConfigError, match=r"^can't read the bucket: FileNotFoundError: .*train-00001"):
+        store.page(Asked(where=("language=Go",), sort="score"))

@@ -171,10 +171,12 @@ def test_what_all_workers_wait_for_is_a_phase_with_its_time(job):
     job.time += 12
     job.beat("one", phase="loading the model")
     assert metrics(watcher.poll())[0] == "loading the model 00:12"
-    job.beat("one", compiles=3, compiling_s=38.0, targets_asked=90, targets_done=0, rows_prepared=20)
-    assert metrics(watcher.poll())[:2] == ["0/~180 targets", "compiling 4th program 00:38"]
+    job.beat("one", compiles=3, programs=28, compiling_s=38.0, targets_asked=90, targets_done=0, rows_prepared=20)
+    assert metrics(watcher.poll())[:2] == ["0/~180 targets", "compiling program 4 of at most 28 00:38"]
+    told = watcher.poll()
+    assert (told.compiles, told.programs) == (3, 28)
     job.time += 5
-    assert metrics(watcher.poll())[1] == "compiling 4th program 00:43"
+    assert metrics(watcher.poll())[1] == "compiling program 4 of at most 28 00:43"
     job.beat("two", compiles=3, compiling_s=0.0)
     assert watcher.poll().phase is None, "one of them works"
 

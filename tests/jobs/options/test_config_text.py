@@ -19,6 +19,8 @@ from jobs.options.fields import fields_of
 class Mill(OptionSet):
     """Grind corn."""
 
+    resumes = True
+
     grain: tuple[str, ...] = option(help="What to grind.", positional=True)
     output: str = option(help="Where to.", operational=True)
     stones: int = option(2, help="How many stones.", minimum=1, maximum=8)
@@ -53,7 +55,7 @@ def test_a_printed_config_gives_the_same_options(tmp_path_factory, stones, speed
     values = {"grain": ("rye",), "output": "o", "stones": stones, "speed": speed, "tags": tuple(tags)}
     values |= {"fine": fine, "note": note}
     path = tmp_path_factory.mktemp("config") / "mill.yaml"
-    path.write_text(config_text(fields_of(Mill), values, prog="mill"), encoding="utf-8")
+    path.write_text(config_text(fields_of(Mill), values, prog="mill", resumes=True), encoding="utf-8")
     assert parse(Mill, ["--config", str(path)])[0] == Mill(**values)
 
 
@@ -100,4 +102,15 @@ def test_every_job_reads_the_config_that_it_prints(job, capsys, tmp_path):
 
 @pytest.mark.parametrize("job", JOBS)
 def test_every_job_prints_a_config_without_any_option(job, capsys):
-    assert "# options that affect the output" in printed(options_of(job), [], capsys)
+    options = options_of(job)
+    assert ("# options that affect the output" in printed(options, [], capsys)) == options.resumes
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_help_speaks_of_beam_and_of_resumed_jobs_only_where_there_are_some(job, capsys):
+    options = options_of(job)
+    with pytest.raises(SystemExit):
+        parse(options, ["--help"])
+    text = capsys.readouterr().out
+    assert ("Beam runner options" in text) == ("BEAM_FLAGS" in text) == options.takes_beam
+    assert ("a resumed job refuses" in text) == options.resumes

@@ -33,6 +33,8 @@ class Mill(OptionSet):
     The second paragraph is for readers of the code.
     """
 
+    resumes = True
+
     grain: tuple[str, ...] = option(help="What to grind.", positional=True)
     output: str = option(help="Where to.", operational=True)
     stones: int = option(2, help="How many stones.", minimum=1, maximum=8)

@@ -32,17 +32,17 @@ def fake_children(monkeypatch):
 
 def test_a_child_that_was_started_ahead_is_taken_once_and_is_told_what_has_changed(fake_children, monkeypatch):
     monkeypatch.setenv("CODEMILL_OLD", "gone soon")
-    with started_ahead():
+    with started_ahead(["json.tool"]):
         monkeypatch.setenv("TMPDIR", "/new")
         monkeypatch.delenv("CODEMILL_OLD")
         first, second = new_child(), new_child()
     assert isinstance(first, FakeChild) and isinstance(second, FakeChild)
-    assert first.sent == [{"preload": []}, {"environment": {"TMPDIR": "/new", "CODEMILL_OLD": None}}]
+    assert first.sent == [{"preload": ["json.tool"]}, {"environment": {"TMPDIR": "/new", "CODEMILL_OLD": None}}]
     assert second.sent == [] and not first.is_closed
 
 
 def test_a_child_that_was_started_ahead_and_not_taken_is_ended(fake_children):
-    with started_ahead():
+    with started_ahead([]):
         (waiting,) = child_process._ahead
     assert isinstance(waiting, FakeChild) and waiting.is_closed
     assert not child_process._ahead
@@ -58,8 +58,9 @@ def test_a_child_adopts_its_parents_environment(monkeypatch):
 
 
 @pytest.mark.reading_child
-def test_a_child_started_ahead_answers_like_any():
-    with started_ahead():
+@pytest.mark.parametrize("modules", [[], ["no_such_module"]])
+def test_a_child_started_ahead_answers_like_any_even_if_an_import_fails(modules):
+    with started_ahead(modules):
         found = new_child()
         found.send({"read": [[0, "/there/is/none.parquet", "none.parquet"]]})
         said = found.hear(60)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from model.engine.abstract_device import OutOfMemory
 from model.engine.compilation import CompiledPrograms
 
 
@@ -43,3 +46,39 @@ def test_a_compilation_that_fails_is_none_that_lasts():
     with pytest.raises(ValueError):
         compiled.get(Programs(fails), ("burst", 1))
     assert compiled.compiling_s == 0 and compiled.count == 0
+
+
+def test_a_program_that_was_begun_ahead_is_compiled_once_and_waited_for():
+    compiled = CompiledPrograms()
+    is_allowed, made = threading.Event(), []
+    programs = Programs(lambda: (is_allowed.wait(10) and made.append("burst")) or made.append)
+    for _ in range(2):
+        compiled.begin(programs, ("burst", 1))
+    assert compiled.has_kind("burst") and compiled.count == 0
+    assert compiled.choose([("burst", 0), ("burst", 1)], lambda key: 1.0) == ("burst", 1)
+    is_allowed.set()
+    compiled.get(programs, ("burst", 1))
+    compiled.begin(programs, ("burst", 1))
+    assert made == ["burst"] and compiled.count == 1 and ("burst", 1) in compiled
+
+
+def test_a_fault_of_a_program_that_was_begun_ahead_is_raised_where_it_is_used():
+    def fails():
+        raise OutOfMemory("none left")
+
+    compiled = CompiledPrograms()
+    compiled.begin(Programs(fails), ("burst", 1))
+    with pytest.raises(OutOfMemory):
+        compiled.get(Programs(fails), ("burst", 1))
+    assert compiled.count == 0 and not compiled.has_kind("burst")
+
+
+def test_a_longer_program_is_used_until_that_has_cost_as_much_as_compiling_the_one_that_fits():
+    compiled = CompiledPrograms()
+    keys = [("row", 1), ("row", 2), ("row", 4)]
+    assert compiled.choose(keys, lambda key: 0.0) == keys[0], "there is none yet"
+    compiled.get(Programs(lambda: print), keys[2])
+    compiled.last_s["row"] = 1.0
+    lost = [compiled.choose(keys, lambda key: key[1] / 10) for _ in range(4)]
+    assert lost == [keys[2], keys[2], keys[0], keys[0]], "0.4 s each time, of 1.0"
+    assert compiled.choose([keys[2]], lambda key: 9.0) == keys[2]

@@ -457,6 +457,7 @@ def test_warm_up_compiles_all_that_requests_need(small_model, mixed_requests, ch
     with Engine(small_model, options=replace(OPTIONS, **changes)) as engine:
         engine.start(warm_up=True)
         before = engine.stats()["compiles"]
+        assert engine.stats()["programs"] == before, "no more are ever compiled"
         for future in engine.submit(mixed_requests):
             future.result()
         assert engine.stats()["compiles"] == before
@@ -469,3 +470,16 @@ def test_fingerprint_names_versions_device_and_shapes(small_model):
     assert fingerprint["prompt_buckets"] == [16, 48]
     assert fingerprint["platform"] == "cpu"
     assert {"jax", "jaxlib", "device_kind", "determinism", "dtype"} <= fingerprint.keys()
+
+
+def test_a_short_job_compiles_one_burst_and_one_insert_whatever_its_prompts(small_model, monkeypatch):
+    monkeypatch.setattr(JaxDevice, "_full_step_s", property(lambda self: 1e-9, lambda self, new: None), False)
+    prompts = [(5,) * length for length in (4, 4, 4, 4, 40, 40, 4, 12, 4, 4)]
+    requests = [Request(prompt=prompt, max_new_tokens=4, stop_ids=frozenset()) for prompt in prompts]
+    with Engine(small_model, options=OPTIONS) as engine:
+        for _ in range(2):
+            ask(engine, requests)
+        compiled = engine._devices[0]._compiled._compiled
+        assert sum(key[0] == "insert" for key in compiled) == 1
+        assert [key[1] for key in compiled if key[0] == "burst" and key[-1] == 4] == [48]
+        assert [c.tokens for c in ask(engine, requests)][:4] == [ask(engine, requests[:1])[0].tokens] * 4
