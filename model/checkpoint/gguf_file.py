@@ -58,7 +58,7 @@ def open_gguf(path: str) -> Checkpoint:
     config = _config(header, path)
     if "token_embd.weight" in tensors:
         config = without_spare_rows(config, tensors["token_embd.weight"].shape[0])
-    return list_checkpoint(KIND, path, without_spare_rows(config, 256_000), tensors, entries)
+    return list_checkpoint(KIND, path, without_spare_rows(config), tensors, entries)
 
 
 FORMAT = Format(

@@ -14,7 +14,8 @@ import pytest
 
 from model import PRESETS
 from model.errors import ConfigError
-from model.gemma import WEIGHT_AXES, weight_shapes
+from model.gemma import weight_shapes
+from model.weights import WEIGHT_AXES
 from model.sharding import devices_a_model, host_mesh, make_mesh, weight_sharding
 
 ROOT = Path(__file__).parents[2]
