@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import cli
-from model.checkpoint.sentencepiece_proto import Vocabulary, encode_model
+from model.sentencepiece_proto import Vocabulary, encode_model
 from model.storage import SHIPPED
 from model.tokenizer import Tokenizer
 from tests.model.checkpoint.written import pieces_of
