@@ -9,7 +9,7 @@ provides plan, units, commits and shards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.options import GenerationOptions, PlannedLengths, RejectedAnswerOptions, from_all_options
@@ -35,17 +35,34 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     from jobs.execution.lengths import with_lengths
     from transforms.tasks.infill import InfillTask
 
-    o = from_all_options(Options, options)
+    o = _with_prompt_form(from_all_options(Options, options))
     o = with_lengths(o, answer_tokens=INFILL_TOKENS, prompt_tokens=HOLE_PROMPT_TOKENS)
     task = InfillTask(tokenizer=o.vocabulary, job_seed=o.seed, **o.values_of(InfillSettings))
-    return generation_work(o, task, is_chat=False, score_original=o.score_original, rejected_answers=o.rejected_answers)
+    return generation_work(
+        o,
+        task,
+        is_chat={"chat": True, "prefix": None}.get(o.fim_format, False),
+        score_original=o.score_original,
+        rejected_answers=o.rejected_answers,
+    )
+
+
+def _with_prompt_form(options: Options) -> Options:
+    """The options with the form of prompts for the model, if its vocabulary has no infilling tokens."""
+    from jobs.execution.generation import wants_chat
+    from jobs.execution.vocabulary import can_infill
+    from transforms.tasks.infill_forms import form_without_tokens
+
+    if options.fim_format != "mixed" or can_infill(options):
+        return options
+    return replace(options, fim_format=form_without_tokens(is_instruction_tuned=wants_chat(options.model)))
 
 
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
     from jobs.driver.generation import run_generation_job
 
-    return run_generation_job("infill", options, beam_args, build_work)
+    return run_generation_job("infill", _with_prompt_form(options), beam_args, build_work)
 
 
 def layouts() -> list[Layout]:

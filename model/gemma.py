@@ -1,4 +1,4 @@
-"""Gemma 1 as a Flax NNX module, and the same forward pass as a pure function of its weights.
+"""A Gemma text model as a Flax NNX module, and the same forward pass as a pure function of its weights.
 
 `Gemma` holds the only parameter tree (`GemmaWeights`, each leaf an `nnx.Param`).
 `hidden_states` and `forward` compute the same for callers that carry the weights
@@ -8,7 +8,6 @@ plus attention.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -22,57 +21,35 @@ from model.layers import (
     BlockWeights,
     GemmaWeights,
     KeyValues,
+    Rotation,
     attention,
     block,
+    by_window,
     causal_mask,
     embed,
     over_blocks,
     rms_norm,
-    rotation,
+    rotation_of,
     segment_positions,
     unembed,
 )
-
-# The axes of every weight, by its name in the parameter tree: the one place that defines layouts. Shapes are derived
-# from them here, shardings in `model.sharding`.
-WEIGHT_AXES: dict[str, tuple[str, ...]] = {
-    "embedding": ("vocab", "d_model"),
-    "pre_attention_norm": ("d_model",),
-    "q_proj": ("queries", "d_model"),
-    "k_proj": ("keys", "d_model"),
-    "v_proj": ("keys", "d_model"),
-    "o_proj": ("d_model", "queries"),
-    "pre_mlp_norm": ("d_model",),
-    "gate_proj": ("d_ff", "d_model"),
-    "up_proj": ("d_ff", "d_model"),
-    "down_proj": ("d_model", "d_ff"),
-    "final_norm": ("d_model",),
-}
+from model.weights import block_weight_names, weight_shape
 
 
-def weight_tree(make: Callable[[str, int | None], Any], num_layers: int) -> GemmaWeights:
+def weight_tree(make: Callable[[str, int | None], Any], config: GemmaConfig) -> GemmaWeights:
     """An unrolled parameter tree with the results of `make(name, layer)`; `layer` is None outside the blocks."""
-    names = [field.name for field in dataclasses.fields(BlockWeights)]
+    names = block_weight_names(config)
+    blocks = (BlockWeights(**{name: make(name, layer) for name in names}) for layer in range(config.num_layers))
     return GemmaWeights(
         embedding=make("embedding", None),
-        blocks=tuple(BlockWeights(**{name: make(name, layer) for name in names}) for layer in range(num_layers)),
+        blocks=tuple(blocks),
         final_norm=make("final_norm", None),
     )
 
 
 def weight_shapes(config: GemmaConfig, dtype: Any = jnp.float32) -> GemmaWeights:
     """The parameter tree as `jax.ShapeDtypeStruct`s (unrolled)."""
-    sizes = {
-        "vocab": config.vocab_size,
-        "d_model": config.d_model,
-        "d_ff": config.d_ff,
-        "queries": config.num_heads * config.head_dim,
-        "keys": config.num_kv_heads * config.head_dim,
-    }
-    return weight_tree(
-        lambda name, _: jax.ShapeDtypeStruct(tuple(sizes[axis] for axis in WEIGHT_AXES[name]), jnp.dtype(dtype)),
-        config.num_layers,
-    )
+    return weight_tree(lambda name, _: jax.ShapeDtypeStruct(weight_shape(name, config), jnp.dtype(dtype)), config)
 
 
 def init_weights(key: jax.Array, config: GemmaConfig, dtype: Any = jnp.float32) -> GemmaWeights:
@@ -123,17 +100,23 @@ def hidden_states(
             positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
         else:
             positions = segment_positions(segment_ids)
-    turn = rotation(positions, config.head_dim, config.rope_base)
-    mask = causal_mask(tokens.shape[1], segment_ids)
 
-    def attend(query: Array, key: Array, value: Array) -> tuple[Array, None]:
-        return attention(query, KeyValues(key=key, value=value, mask=mask)), None
+    def view(window: int | None) -> tuple[Rotation, Array]:
+        return rotation_of(positions, config, window), causal_mask(tokens.shape[1], segment_ids, window)
 
-    def step(x: Array, block_weights: BlockWeights, _: None) -> tuple[Array, None]:
+    views = by_window(config, view)
+
+    def step(x: Array, block_weights: BlockWeights, own: tuple[Rotation, Array] | None) -> tuple[Array, None]:
+        turn, mask = own or views[0]
+
+        def attend(query: Array, key: Array, value: Array) -> tuple[Array, None]:
+            return attention(query, KeyValues(key=key, value=value, mask=mask), cap=config.attention_cap), None
+
         return block(block_weights, x, turn, attend, config)
 
     run: Callable[..., tuple[Array, None]] = jax.checkpoint(step) if remat else step
-    x, _ = over_blocks(run, embed(weights.embedding, tokens, dtype), weights.blocks)
+    per_block = None if config.window is None else views
+    x, _ = over_blocks(run, embed(weights.embedding, tokens, dtype), weights.blocks, per_block)
     return rms_norm(x, weights.final_norm, config.norm_eps)
 
 
@@ -141,7 +124,7 @@ def forward(
     weights: GemmaWeights, tokens: Int[Array, "batch length"], config: GemmaConfig, **options: Any
 ) -> Float[Array, "batch length vocab"]:
     """Float32 logits of the token after each position; options as in `hidden_states`."""
-    return unembed(hidden_states(weights, tokens, config, **options), weights.embedding)
+    return unembed(hidden_states(weights, tokens, config, **options), weights.embedding, config.final_cap)
 
 
 # Compiled once per shape, so that calling a model outside `jit` doesn't take hundreds of small dispatches.
@@ -149,7 +132,7 @@ _jit_forward = jax.jit(forward, static_argnames=("config", "dtype", "remat"))
 
 
 class Gemma(nnx.Module):
-    """A Gemma-1 model: its shapes and its parameters.
+    """A Gemma model: its shapes and its parameters.
 
     >>> from model import PRESETS
     >>> abstract = nnx.eval_shape(lambda: Gemma(PRESETS["codegemma-2b"], rngs=nnx.Rngs(0)))

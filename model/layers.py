@@ -1,4 +1,4 @@
-"""Gemma-1's layers as pure functions of weights and arrays; the only implementation of its arithmetic.
+"""The layers of Gemma's text models as pure functions of weights and arrays; the only implementation of its arithmetic.
 
 The reference forward pass, training, and the engine's prefill and decode all call these. They
 differ only in *what is attended to*, so `block` takes that as a function:
@@ -9,10 +9,15 @@ differ only in *what is attended to*, so `block` takes that as a function:
               a cache, and         prefill, decode: `attention` takes any number of
               new tokens           KeyValues parts and one softmax spans them all
 
-Rules of Gemma 1 (arXiv 2403.08295; tested by golden logits): the embedding times sqrt(d_model)
+Rules (arXiv 2403.08295; tested by golden logits): the embedding times sqrt(d_model)
 *rounded to the compute dtype*; RMSNorm times (1 + scale) in float32; tanh-GELU gate;
-split-half rotary embedding in float32; queries times head_dim**-0.5; no biases, soft caps or
-windows; float32 logits from the tied embedding.
+split-half rotary embedding in float32; queries times head_dim**-0.5; no biases; float32 logits
+from the tied embedding. Later generations add norms, soft caps and windows
+(arXiv 2408.00118, 2503.19786), each where its field of `GemmaConfig` is set:
+
+    x ── rms_norm ── qkv ── q_norm, k_norm ── rope ── attend ── o_proj ── rms_norm ─(+)─ ...
+
+Layers differ in their window alone: `by_window` makes what depends on it once for each kind.
 
 Matrices are stored [out, in], as in Hugging Face's layout: on a CPU at batch 1 that is three
 times faster than [in, out]. The compute dtype is that of the activations: weights are cast to it.
@@ -58,6 +63,10 @@ class BlockWeights:
     gate_proj: Matrix  # [d_ff d_model]
     up_proj: Matrix  # [d_ff d_model]
     down_proj: Matrix  # [d_model d_ff]
+    q_norm: Float[Array, " head_dim"] | None = None  # where `has_qk_norms`
+    k_norm: Float[Array, " head_dim"] | None = None
+    post_attention_norm: Float[Array, " d_model"] | None = None  # where `has_post_norms`
+    post_mlp_norm: Float[Array, " d_model"] | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -128,11 +137,18 @@ def embed(
     return rows * jnp.asarray(rows.shape[-1] ** 0.5, dtype)
 
 
-def unembed(x: Float[Array, "*batch d_model"], embedding: Matrix) -> Float[Array, "*batch vocab"]:
-    """Float32 logits from normalized activations and the tied embedding."""
+def unembed(
+    x: Float[Array, "*batch d_model"], embedding: Matrix, cap: float | None = None
+) -> Float[Array, "*batch vocab"]:
+    """Float32 logits from normalized activations and the tied embedding, softly capped."""
     values = embedding.values if isinstance(embedding, Int8Matrix) else embedding
     logits = jnp.einsum("...i,oi->...o", x, values.astype(x.dtype), preferred_element_type=jnp.float32)
-    return logits * embedding.scale if isinstance(embedding, Int8Matrix) else logits
+    return soft_cap(logits * embedding.scale if isinstance(embedding, Int8Matrix) else logits, cap)
+
+
+def soft_cap(x: Float[Array, "*any"], cap: float | None) -> Float[Array, "*any"]:
+    """`cap * tanh(x / cap)`: within `cap` of 0, and nearly `x` where that is small; `x` without a cap."""
+    return x if cap is None else cap * jnp.tanh(x / cap)
 
 
 def rms_norm(
@@ -144,11 +160,22 @@ def rms_norm(
     return (normed * (1.0 + scale.astype(jnp.float32))).astype(x.dtype)
 
 
-def rotation(positions: Int[Array, "batch length"], head_dim: int, base: float) -> Rotation:
-    """Angles of the rotary embedding: `position / base**(2i / head_dim)` for the i-th pair."""
-    wavelengths = base ** (np.arange(0, head_dim, 2) / head_dim)
+def rotation(positions: Int[Array, "batch length"], head_dim: int, base: float, scale: float = 1.0) -> Rotation:
+    """Angles of the rotary embedding: `position / scale / base**(2i / head_dim)` for the i-th pair."""
+    wavelengths = scale * base ** (np.arange(0, head_dim, 2) / head_dim)
     angles = positions[..., None].astype(jnp.float32) / wavelengths.astype(np.float32)
     return Rotation(sin=jnp.sin(angles), cos=jnp.cos(angles))
+
+
+def by_window(config: GemmaConfig, make: Callable[[int | None], Any]) -> tuple[Any, ...]:
+    """For each layer what `make` makes of its window, made once for each kind of layer."""
+    made = {window: make(window) for window in dict.fromkeys(config.windows)}
+    return tuple(made[window] for window in config.windows)
+
+
+def rotation_of(positions: Int[Array, "batch length"], config: GemmaConfig, window: int | None) -> Rotation:
+    """`rotation` in the layers with this window."""
+    return rotation(positions, config.head_dim, *config.rope_of(window))
 
 
 def rope(x: Float[Array, "batch length heads head_dim"], turn: Rotation) -> Float[Array, "batch length heads head_dim"]:
@@ -174,16 +201,20 @@ def qkv(
     query = multiply(x, weights.q_proj).reshape(batch, length, config.num_heads, config.head_dim)
     key = multiply(x, weights.k_proj).reshape(batch, length, config.num_kv_heads, config.head_dim)
     value = multiply(x, weights.v_proj).reshape(batch, length, config.num_kv_heads, config.head_dim)
-    query = rope(query, turn) * jnp.asarray(config.head_dim**-0.5, x.dtype)
+    if weights.q_norm is not None and weights.k_norm is not None:
+        query = rms_norm(query, weights.q_norm, config.norm_eps)
+        key = rms_norm(key, weights.k_norm, config.norm_eps)
+    scale = (config.query_scalar or config.head_dim) ** -0.5
+    query = rope(query, turn) * jnp.asarray(scale, x.dtype)
     return query, rope(key, turn).swapaxes(1, 2), value.swapaxes(1, 2)
 
 
 def attention(
-    query: Float[Array, "batch length heads head_dim"], *parts: KeyValues
+    query: Float[Array, "batch length heads head_dim"], *parts: KeyValues, cap: float | None = None
 ) -> Float[Array, "batch length heads head_dim"]:
     """Attend to all parts under one softmax; query head `h` reads kv head `h // (heads / kv_heads)`.
 
-    Scores and softmax are float32. A query that attends to nothing (padding) gets the mean of all
+    Scores, softly capped, and softmax are float32. A query that attends to nothing (padding) gets the mean of all
     values, which is finite and never read.
     """
     batch, length, heads, head_dim = query.shape
@@ -195,7 +226,7 @@ def attention(
         score = jnp.einsum("blkgd,bkpd->bkglp", grouped, key, preferred_element_type=jnp.float32)
         if part.key_scale is not None:  # after the product, so that the cache is read in 8 bits
             score *= part.key_scale[:, :, None, None]
-        scores.append(jnp.where(part.mask[:, None, None], score, jnp.finfo(jnp.float32).min))
+        scores.append(jnp.where(part.mask[:, None, None], soft_cap(score, cap), jnp.finfo(jnp.float32).min))
     # One softmax over several arrays: a shared maximum and a shared sum, no concatenation of caches.
     top = jnp.max(jnp.stack([jnp.max(score, axis=-1) for score in scores]), axis=0)
     mixed, total = jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
@@ -245,8 +276,14 @@ def block(
     """
     query, key, value = qkv(weights, rms_norm(x, weights.pre_attention_norm, config.norm_eps), turn, config, multiply)
     read, carried = attend(query, key, value)
-    x = x + multiply(read.reshape(*x.shape[:-1], -1), weights.o_proj)
-    return x + mlp(weights, rms_norm(x, weights.pre_mlp_norm, config.norm_eps), multiply), carried
+    added = multiply(read.reshape(*x.shape[:-1], -1), weights.o_proj)
+    x = x + _normed(added, weights.post_attention_norm, config.norm_eps)
+    added = mlp(weights, rms_norm(x, weights.pre_mlp_norm, config.norm_eps), multiply)
+    return x + _normed(added, weights.post_mlp_norm, config.norm_eps), carried
+
+
+def _normed(x: Array, scale: Array | None, eps: float) -> Array:
+    return x if scale is None else rms_norm(x, scale, eps)
 
 
 def over_blocks(
@@ -277,9 +314,9 @@ def over_blocks(
 
 
 def causal_mask(
-    length: int, segment_ids: Int[Array, "batch length"] | None = None
+    length: int, segment_ids: Int[Array, "batch length"] | None = None, window: int | None = None
 ) -> Bool[Array, "batch length length"]:
-    """Which token attends to which: to itself and to earlier tokens of its own segment.
+    """Which token attends to which: to itself and to earlier tokens of its own segment, `window` tokens at most.
 
     segments 1 1 2 2      . = masked
         1    x . . .
@@ -289,6 +326,8 @@ def causal_mask(
     """
     order = jnp.arange(length)
     mask = (order[:, None] >= order)[None]
+    if window is not None:
+        mask = mask & (order[:, None] - order < window)[None]
     if segment_ids is None:
         return mask
     return mask & (segment_ids[:, :, None] == segment_ids[:, None, :])

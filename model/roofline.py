@@ -4,6 +4,8 @@
     prefill        = tokens * FLOPs per token / peak, or one read of the weights per row, whichever is longer
     slots          = memory for caches / bytes of one slot's caches
 
+In layers with a window, a token reads and attends to the window's positions at most, and a slot's prompt takes no more.
+
 A floor is not a prediction: real programs reach only a share of the peaks, and a printed range is the floor divided by
 stated, assumed shares. With `chips` > 1, one model is split over them: bytes and operations are divided evenly and
 communication is free, so the result is still a floor.
@@ -146,6 +148,25 @@ class Shape:
         config = self.config
         return 2 * config.num_layers * config.num_kv_heads * config.head_dim * WIDTHS[self.cache]
 
+    def cache_bytes(self, positions: float, new_positions: float = 0.0) -> float:
+        """Bytes of the keys and values of a sequence, as far as layers with a window hold them.
+
+        Args:
+            positions: Positions of which those layers hold their window.
+            new_positions: Positions behind these that all layers hold: an engine's generation cache.
+
+        >>> from model.config import PRESETS
+        >>> small = Shape(config=PRESETS["gemma-3-1b"])
+        >>> small.cache_bytes(32_768) / (32_768 * small.cache_bytes_per_token)
+        0.16586538461538461
+        """
+        held = self._held(positions) + self.config.num_layers * new_positions
+        return held * self.cache_bytes_per_token / self.config.num_layers
+
+    def _held(self, positions: float) -> float:
+        """The positions that all layers together hold of so many."""
+        return sum(positions if window is None else min(positions, window) for window in self.config.windows)
+
     @property
     def block_parameters(self) -> int:
         """Number of weights of all blocks' matrices: those that prefill multiplies a token with, since it computes no
@@ -156,17 +177,22 @@ class Shape:
         return config.num_layers * config.d_model * (attention + 3 * config.d_ff)
 
     def prefill_flops_per_token(self, prompt_tokens: float) -> float:
-        """Operations per prompt token, which attends to half of its prompt on average."""
-        return 2 * self.block_parameters + self._attention_flops(prompt_tokens / 2)
+        """Operations per prompt token, which attends to half of its prompt on average, or to less with a window."""
+
+        def mean(window: int | None) -> float:
+            beyond = 0.0 if window is None else max(0.0, prompt_tokens - window)
+            return (prompt_tokens**2 - beyond**2) / (2 * prompt_tokens)
+
+        return 2 * self.block_parameters + self._attention_flops(sum(map(mean, self.config.windows)))
 
     def decode_flops_per_token(self, context: float) -> float:
         """Operations per generated token that attends to `context` tokens, including the logits."""
         logits = self.config.vocab_size * self.config.d_model
-        return 2 * (self.block_parameters + logits) + self._attention_flops(context)
+        return 2 * (self.block_parameters + logits) + self._attention_flops(self._held(context))
 
     def _attention_flops(self, seen: float) -> float:
-        config = self.config
-        return 4 * config.num_layers * config.num_heads * config.head_dim * seen
+        """Operations of one token that attends to so many positions of all layers together."""
+        return 4 * self.config.num_heads * self.config.head_dim * seen
 
 
 def decode_step_s(shape: Shape, device: Device, *, slots: int, context: float, chips: int = 1) -> float:
@@ -177,7 +203,7 @@ def decode_step_s(shape: Shape, device: Device, *, slots: int, context: float, c
     >>> round(64 / decode_step_s(shape, v5e, slots=64, context=1280))
     8036
     """
-    num_bytes = shape.weight_bytes + slots * context * shape.cache_bytes_per_token
+    num_bytes = shape.weight_bytes + slots * shape.cache_bytes(context)
     flops = slots * shape.decode_flops_per_token(context)
     return max(num_bytes / device.bandwidth, flops / device.peak_flops) / chips
 
@@ -189,16 +215,20 @@ def prefill_s(shape: Shape, device: Device, *, tokens: float, prompt_tokens: flo
     return max(flops / device.peak_flops, read / device.bandwidth) / chips
 
 
-def largest_slots(shape: Shape, device: Device, *, positions: int, chips: int = 1) -> int:
-    """Maximum slots whose caches of `positions` tokens fit next to the weights; 0 if not even one does.
+def largest_slots(shape: Shape, device: Device, *, positions: int, chips: int = 1, new_positions: int = 0) -> int:
+    """Maximum slots whose caches of `positions` tokens, `new_positions` of them generated, fit next to the weights.
+
+    0 if not even one does.
 
     A share of `1 - CACHE_SHARE` of the memory left by the weights is reserved for prefill rows and temporaries.
     """
     free = chips * device.memory_bytes - shape.weight_bytes
-    return max(0, int(free * CACHE_SHARE) // (positions * shape.cache_bytes_per_token))
+    return max(0, int(free * CACHE_SHARE // shape.cache_bytes(positions - new_positions, new_positions)))
 
 
-def fewest_chips(shape: Shape, device: Device, *, positions: int, min_slots: int = 16, most: int = 8) -> int:
+def fewest_chips(
+    shape: Shape, device: Device, *, positions: int, min_slots: int = 16, most: int = 8, new_positions: int = 0
+) -> int:
     """The smallest power of two of chips that holds the model and `min_slots` slots.
 
     A multi-query model has a single key/value head, which isn't split, so it fits on one chip or not at all.
@@ -209,11 +239,11 @@ def fewest_chips(shape: Shape, device: Device, *, positions: int, min_slots: int
     limit = min(most, shape.config.num_kv_heads)
     chips = 1
     while chips <= limit:
-        if largest_slots(shape, device, positions=positions, chips=chips) >= min_slots:
+        if largest_slots(shape, device, positions=positions, chips=chips, new_positions=new_positions) >= min_slots:
             return chips
         chips *= 2
     chips //= 2
-    if largest_slots(shape, device, positions=positions, chips=chips) >= 1:
+    if largest_slots(shape, device, positions=positions, chips=chips, new_positions=new_positions) >= 1:
         return chips
     raise ConfigError(
         f"{shape.weight_bytes / GIB:.1f} GiB of {shape.weights} weights and a slot of {positions} positions exceed "
@@ -300,8 +330,8 @@ def floor_of(
     """
     positions = work.max_prompt_tokens + work.max_new_tokens
     if chips is None:
-        chips = fewest_chips(shape, device, positions=positions)
-    most = largest_slots(shape, device, positions=positions, chips=chips)
+        chips = fewest_chips(shape, device, positions=positions, new_positions=work.max_new_tokens)
+    most = largest_slots(shape, device, positions=positions, chips=chips, new_positions=work.max_new_tokens)
     if most < (slots or 1):
         raise ConfigError(
             f"{slots or 1} slots of {positions} positions don't fit on {chips} x {device.title}, {most} do; "

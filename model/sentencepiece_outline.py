@@ -2,7 +2,7 @@
 
 A model is a protocol buffer message: fields one after another, of which number 1 is a piece. A field of two bytes takes
 a hundred in the parser's memory, so 60 MB of them are refused here. No JAX, no NumPy. Sources as in
-`model.checkpoint.sentencepiece_proto`.
+`model.sentencepiece_proto`.
 """
 
 from __future__ import annotations

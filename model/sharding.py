@@ -1,7 +1,7 @@
 """Sharding of weights and batches over a mesh of devices.
 
 A mesh has two axes: `data` (splits requests) and `model` (splits matrices). The rules below map
-the logical axes declared next to the parameters (`model.gemma.WEIGHT_AXES`) to mesh axes. Each
+the logical axes declared next to the parameters (`model.weights.WEIGHT_AXES`) to mesh axes. Each
 block then costs two all-reduces over `model`, after `o_proj` and `down_proj` (Megatron's split,
 arXiv 1909.08053); XLA inserts them.
 
@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.gemma import WEIGHT_AXES
+from model.weights import WEIGHT_AXES
 
 # Logical axis -> mesh axis; other axes are not split.
 RULES = {"vocab": "model", "queries": "model", "keys": "model", "d_ff": "model"}

@@ -32,7 +32,8 @@ _SPACE = "\u2581"  # how SentencePiece writes a space inside pieces
 # Pieces that steer a model though the vocabulary doesn't mark them as control (Gemma defines most
 # of its own as user symbols). HTML tags, which are user symbols too, are ordinary text.
 _CONTROL_NAME = re.compile(
-    r"<(?:pad|eos|bos|unk|mask|2mass|start_of_turn|end_of_turn)>|<unused\d+>|<\|[^|<>\s]+\|>|\[@BOS@\]"
+    r"<(?:pad|eos|bos|unk|mask|2mass|(?:start|end)_of_(?:turn|image)|image_soft_token)>|<unused\d+>|"
+    r"<\|[^|<>\s]+\|>|\[@BOS@\]|\[multimodal\]"
 )
 
 _CHARS_AT_ONCE = 1024

@@ -246,7 +246,9 @@ def _legend(options: EstimateOptions, floors: Sequence[tuple[Shape, Floor]]) -> 
     lines = []
     for shape in stored.values():
         weights = f"{shape.weights} weights {shape.weight_bytes / GIB:,.2f} GiB"
-        lines.append(f"{weights}, {shape.cache} cache {shape.cache_bytes_per_token / 1024:,.1f} KiB per token")
+        window = f" (layers with a window hold {shape.config.window:,} tokens of it)" if shape.config.window else ""
+        cache = f"{shape.cache} cache {shape.cache_bytes_per_token / 1024:,.1f} KiB per token{window}"
+        lines.append(f"{weights}, {cache}")
     lines += _wrapped(
         "The floor is the roofline limit at published peak rates; no program can be faster. "
         f"{high:.0%} and {low:.0%} of that speed are assumptions, not measurements. "

@@ -87,7 +87,8 @@ def _check_fits(engine: EngineSpec, accelerator: Accelerator) -> None:
 
 def _fits(engine: EngineSpec, accelerator: Accelerator) -> bool:
     shape, chips = _shape(engine, accelerator), _chips_of_one_model(engine, accelerator)
-    most = largest_slots(shape, accelerator.chip, positions=_positions(engine), chips=chips)
+    room = {"positions": _positions(engine), "new_positions": engine.max_new_tokens}
+    most = largest_slots(shape, accelerator.chip, chips=chips, **room)
     return most >= (engine.slots or 1)
 
 

@@ -21,7 +21,7 @@ def generation_work(
     options: GenerationOptions,
     task: Task,
     *,
-    is_chat: bool,
+    is_chat: bool | None,
     nest: bool = False,
     distinct: bool = False,
     rejected_answers: bool = False,
@@ -33,7 +33,7 @@ def generation_work(
     Args:
         options: The job's options.
         task: Chooses the targets, builds their prompts, and validates the answers.
-        is_chat: Whether its prompts are in chat form; else they fill in the middle.
+        is_chat: Whether its prompts are in chat form; else they fill in the middle, or, for None, are plain text.
         nest: Whether a file becomes one row.
         distinct: Whether near-duplicate answers of a row are kept only once.
         rejected_answers: Whether the records of rejected targets include the generated text.

@@ -20,7 +20,8 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from model.checkpoint.detection import checkpoint_hash, find
-from model.checkpoint.huggingface import config_to_json, entries
+from model.checkpoint.huggingface import entries
+from model.checkpoint.huggingface_config import config_to_json
 from model.checkpoint.stored import WeightPath
 from model.config import GemmaConfig
 from model.errors import ConfigError
@@ -55,7 +56,7 @@ def load(
     layout: Literal["unrolled", "scanned"] = "unrolled",
     quantize: Literal["int8"] | None = None,
 ) -> Gemma:
-    """Load a Gemma-1 model, tensor by tensor onto its devices.
+    """Load a Gemma model, tensor by tensor onto its devices.
 
     Args:
         path: A folder or file, local or a URL such as `gs://...`, in any of the forms above; or
@@ -80,6 +81,8 @@ def load(
         platform = (mesh.devices.flat[0] if mesh else jax.devices()[0]).platform
         dtype = jnp.float32 if platform == "cpu" else jnp.bfloat16
     checkpoint = find(path)
+    if layout == "scanned" and checkpoint.config.window is not None:
+        raise ConfigError("layers with and without a window can't be stacked; load them unrolled")
     weights = place(checkpoint, dtype=dtype, mesh=mesh, layout=layout, int8=quantize == "int8")
     return Gemma(checkpoint.config, dtype=dtype, weights=weights)
 

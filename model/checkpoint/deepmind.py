@@ -68,7 +68,7 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], source: str) -> Ge
         head_dim=head_dim,
         vocab_size=vocab_size,
     )
-    return without_spare_rows(config, 256_000)
+    return without_spare_rows(config)
 
 
 def entries(config: GemmaConfig) -> dict[str, Entry]:

@@ -9,7 +9,8 @@ dequantizes (F32, F16, BF16, Q8_0 and most K-quants), from a disk or a bucket. T
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from model.checkpoint.gguf_vocabulary import read_gguf_vocabulary
 from model.checkpoint.instruction import is_template
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, rows_per_block, without_spare_rows
 from model.config import GemmaConfig
-from model.errors import ConfigError, reading
+from model.errors import ConfigError, reading, shown
 from model.storage import file_size, filesystem, read_range
+from model.weights import block_weight_names, weight_shape
 
 KIND = "GGUF"
 
@@ -38,7 +40,18 @@ _BLOCK_TENSORS = {
     "gate_proj": "ffn_gate",
     "up_proj": "ffn_up",
     "down_proj": "ffn_down",
+    "q_norm": "attn_q_norm",
+    "k_norm": "attn_k_norm",
+    "post_attention_norm": "post_attention_norm",
+    "post_mlp_norm": "post_ffw_norm",
 }
+
+# Architectures -> generation, and what llama.cpp knows without the file's saying so: how many layers there are from
+# one without a window to the next, and which model (by its layers) scales queries by another number than head_dim.
+_ARCHITECTURES = {"gemma": 1, "gemma2": 2, "gemma3": 3}
+_LAYERS_A_PATTERN = {2: 2, 3: 6}
+_LAYERS_OF_27B = {2: 46, 3: 62}
+_LOCAL_ROPE_BASE = 10_000.0
 
 
 def open_gguf(path: str) -> Checkpoint:
@@ -58,7 +71,7 @@ def open_gguf(path: str) -> Checkpoint:
     config = _config(header, path)
     if "token_embd.weight" in tensors:
         config = without_spare_rows(config, tensors["token_embd.weight"].shape[0])
-    return list_checkpoint(KIND, path, without_spare_rows(config, 256_000), tensors, entries)
+    return list_checkpoint(KIND, path, without_spare_rows(config), tensors, entries)
 
 
 FORMAT = Format(
@@ -72,24 +85,15 @@ FORMAT = Format(
 
 
 def entries(config: GemmaConfig) -> dict[str, Entry]:
-    """Every tensor of a Gemma-1 model in this layout."""
-    queries, keys = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    shapes = {
-        "q_proj": (queries, config.d_model),
-        "k_proj": (keys, config.d_model),
-        "v_proj": (keys, config.d_model),
-        "o_proj": (config.d_model, queries),
-        "gate_proj": (config.d_ff, config.d_model),
-        "up_proj": (config.d_ff, config.d_model),
-        "down_proj": (config.d_model, config.d_ff),
-    }
-    found = {"token_embd.weight": Entry((config.vocab_size, config.d_model), {("embedding",): None})}
+    """Every tensor of a model in this layout."""
+    found = {"token_embd.weight": Entry(weight_shape("embedding", config), {("embedding",): None})}
     for i in range(config.num_layers):
-        for ours, theirs in _BLOCK_TENSORS.items():
+        for ours in block_weight_names(config):
             take = _less_one if ours.endswith("norm") else None
-            shape = shapes.get(ours, (config.d_model,))
-            found[f"blk.{i}.{theirs}.weight"] = Entry(shape, {("blocks", i, ours): take})
-    found["output_norm.weight"] = Entry((config.d_model,), {("final_norm",): _less_one})
+            found[f"blk.{i}.{_BLOCK_TENSORS[ours]}.weight"] = Entry(
+                weight_shape(ours, config), {("blocks", i, ours): take}
+            )
+    found["output_norm.weight"] = Entry(weight_shape("final_norm", config), {("final_norm",): _less_one})
     return found
 
 
@@ -104,22 +108,53 @@ def _config(header: Header, source: str) -> GemmaConfig:
             raise ConfigError(f"{source} doesn't state {name}")
         return found
 
-    if (architecture := value("general.architecture")) != "gemma":
-        raise ConfigError(f"{source} holds a model of architecture {architecture!r}; Gemma 1 is 'gemma'")
+    architecture = value("general.architecture")
+    generation = _ARCHITECTURES.get(architecture) if isinstance(architecture, str) else None
+    if generation is None:
+        names = ", ".join(f"{name!r} (Gemma {number})" for name, number in _ARCHITECTURES.items())
+        raise ConfigError(f"{source} holds a model of architecture {shown(architecture)}; supported are {names}")
     embedding = header.tensors.get("token_embd.weight")
-    return GemmaConfig(
-        num_layers=value("gemma.block_count"),
-        d_model=value("gemma.embedding_length"),
-        d_ff=value("gemma.feed_forward_length"),
-        num_heads=value("gemma.attention.head_count"),
-        num_kv_heads=value("gemma.attention.head_count_kv"),
-        head_dim=value("gemma.attention.key_length"),
+
+    def of_model(name: str, default: Any = None) -> Any:
+        return value(f"{architecture}.{name}", default)
+
+    config = GemmaConfig(
+        num_layers=of_model("block_count"),
+        d_model=of_model("embedding_length"),
+        d_ff=of_model("feed_forward_length"),
+        num_heads=of_model("attention.head_count"),
+        num_kv_heads=of_model("attention.head_count_kv"),
+        head_dim=of_model("attention.key_length"),
         vocab_size=embedding.shape[0] if embedding else 256_000,
-        context_length=value("gemma.context_length", 8192),
-        norm_eps=value("gemma.attention.layer_norm_rms_epsilon", 1e-6),
-        rope_base=value("gemma.rope.freq_base", 10_000.0),
+        context_length=of_model("context_length", 8192),
+        norm_eps=of_model("attention.layer_norm_rms_epsilon", 1e-6),
+        rope_base=of_model("rope.freq_base", 1_000_000.0 if generation == 3 else 10_000.0),
         is_instruction_tuned=is_template(header.metadata.get("tokenizer.chat_template")),
     )
+    return config if generation == 1 else replace(config, **_later(config, generation, of_model, source))
+
+
+def _later(config: GemmaConfig, generation: int, of_model: Callable[..., Any], source: str) -> dict[str, Any]:
+    """The fields that Gemma 1 doesn't have."""
+    num_windowed = _LAYERS_A_PATTERN[generation] - 1
+    pattern = (*(True,) * num_windowed, False)[: config.num_layers]
+    is_27b = config.num_layers == _LAYERS_OF_27B[generation]
+    found: dict[str, Any] = {
+        "query_scalar": config.d_model / config.num_heads if is_27b else config.head_dim,
+        "window": of_model("attention.sliding_window"),
+        "window_pattern": pattern,
+        "has_qk_norms": generation == 3,
+        "has_post_norms": True,
+    }
+    if generation == 2:
+        found["attention_cap"] = of_model("attn_logit_softcapping", 50.0)
+        found["final_cap"] = of_model("final_logit_softcapping", 30.0)
+        return found
+    if (kind := of_model("rope.scaling.type", "none")) not in ("none", "linear"):
+        raise ConfigError(f"{source} states rope.scaling.type={shown(kind)}; supported are none, linear")
+    found["local_rope_base"] = of_model("rope.freq_base_swa", _LOCAL_ROPE_BASE)
+    found["rope_scale"] = of_model("rope.scaling.factor", 1.0) if kind == "linear" else 1.0
+    return found
 
 
 def _kind(name: str, place: TensorPlace) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from model.checkpoint.gguf_header import read_header
-from model.checkpoint.sentencepiece_proto import NORMAL, TYPES, Vocabulary, encode_model
 from model.errors import ConfigError, reading
+from model.sentencepiece_proto import NORMAL, TYPES, USER_DEFINED, Vocabulary, encode_model
 from model.storage import file_size, filesystem
 
 _AT = "tokenizer.ggml."
 _PIECES, _SCORES, _TYPES = f"{_AT}tokens", f"{_AT}scores", f"{_AT}token_type"
 _KINDS = ("llama", "gemma")  # both are SentencePiece's byte-pair encoding
+_SPACE = "\u2581"  # how SentencePiece writes a space inside pieces
 
 
 def read_gguf_vocabulary(path: str) -> bytes:
@@ -49,7 +50,7 @@ def _vocabulary(metadata: dict[str, Any]) -> Vocabulary:
         return found
 
     return Vocabulary(
-        pieces=pieces,
+        pieces=[_with_marked_spaces(*piece) for piece in zip(pieces, types, strict=True)],
         scores=scores,
         types=types,
         unk=id_of("unknown", types.index(2) if 2 in types else -1),
@@ -57,3 +58,10 @@ def _vocabulary(metadata: dict[str, Any]) -> Vocabulary:
         eos=id_of("eos", -1),
         pad=id_of("padding", -1),
     )
+
+
+def _with_marked_spaces(piece: str, kind: int) -> str:
+    """The piece as SentencePiece writes it: llama.cpp's converter writes user-defined ones, such as indentation, with
+    plain spaces, which match no text.
+    """
+    return piece.replace(" ", _SPACE) if kind == USER_DEFINED else piece

@@ -6,23 +6,39 @@ streamed in blocks, from a disk or a bucket, by `safetensors_file.py`.
 
 from __future__ import annotations
 
+import logging
 import posixpath
-from typing import Any
 
 import numpy as np
 
 from model.checkpoint.format import Format, Listing
+from model.checkpoint.huggingface_config import config_from_json
 from model.checkpoint.instruction import is_instruction_checkpoint
 from model.checkpoint.safetensors_file import read_safetensors
-from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, read_json, without_spare_rows
+from model.checkpoint.stored import (
+    Checkpoint,
+    Entry,
+    StoredTensor,
+    list_checkpoint,
+    read_json,
+    rename,
+    without_spare_rows,
+)
 from model.config import GemmaConfig
 from model.errors import ConfigError
 from model.storage import is_folder, join, list_files
+from model.weights import block_weight_names, weight_shape
+
+_log = logging.getLogger(__name__)
 
 KIND = "Hugging Face safetensors"
 
 _INDEX = "model.safetensors.index.json"
 _ROTATIONS = ".self_attn.rotary_emb.inv_freq"  # early files store what is calculated
+
+# Where the text part stands in a checkpoint with a vision tower, by newer and older versions of transformers.
+_TEXT_PARTS = ("model.language_model.", "language_model.model.")
+_OTHER_PARTS = ("model.vision_tower.", "vision_tower.", "model.multi_modal_projector.", "multi_modal_projector.")
 
 # Our name of a block's weight -> the tensor's, in `model.layers.{i}.`
 BLOCK_TENSORS = {
@@ -36,15 +52,13 @@ BLOCK_TENSORS = {
     "up_proj": "mlp.up_proj",
     "down_proj": "mlp.down_proj",
 }
-
-# Config keys that change the arithmetic, and the only values that mean Gemma 1.
-_FIXED = {
-    "model_type": ("gemma",),
-    "hidden_act": ("gelu_pytorch_tanh", "gelu", None),  # "gelu" in early files; the tanh form was always meant
-    "hidden_activation": ("gelu_pytorch_tanh", None),
-    "attention_bias": (False,),
-    "tie_word_embeddings": (True,),
-    "rope_scaling": (None,),
+# The names that differ where the outputs have norms as well: one of them meant something else before.
+_WITH_POST_NORMS = {
+    "post_attention_norm": "post_attention_layernorm",
+    "pre_mlp_norm": "pre_feedforward_layernorm",
+    "post_mlp_norm": "post_feedforward_layernorm",
+    "q_norm": "self_attn.q_norm",
+    "k_norm": "self_attn.k_norm",
 }
 
 
@@ -68,11 +82,12 @@ def open_huggingface(path: str) -> Checkpoint:
         if twice := found.keys() & tensors.keys():
             raise ConfigError(f"{join(folder, name)} holds {min(twice)}, which another of its files holds too")
         tensors.update(found)
+    tensors, others = _text_part(folder, tensors)
     embedding = tensors.get("model.embed_tokens.weight")
     if embedding and len(embedding.shape) == 2:
         config = without_spare_rows(config, embedding.shape[0])
-        config = without_spare_rows(config, 256_000)  # config and embedding may both count them
-    ignored = {name for name in tensors if name.endswith(_ROTATIONS)}
+        config = without_spare_rows(config)  # config and embedding may both count them
+    ignored = {name for name in tensors if name.endswith(_ROTATIONS)} | others
     if "lm_head.weight" in tensors:  # some files store the tied embedding a second time
         _check_tied(folder, tensors)
         ignored.add("lm_head.weight")
@@ -90,80 +105,33 @@ FORMAT = Format(
 
 
 def entries(config: GemmaConfig) -> dict[str, Entry]:
-    """Every tensor of a Gemma-1 model in this layout."""
-    queries, keys = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    shapes = {
-        "pre_attention_norm": (config.d_model,),
-        "q_proj": (queries, config.d_model),
-        "k_proj": (keys, config.d_model),
-        "v_proj": (keys, config.d_model),
-        "o_proj": (config.d_model, queries),
-        "pre_mlp_norm": (config.d_model,),
-        "gate_proj": (config.d_ff, config.d_model),
-        "up_proj": (config.d_ff, config.d_model),
-        "down_proj": (config.d_model, config.d_ff),
-    }
-    found = {"model.embed_tokens.weight": Entry((config.vocab_size, config.d_model), {("embedding",): None})}
+    """Every tensor of a model in this layout."""
+    names = {**BLOCK_TENSORS, **_WITH_POST_NORMS} if config.has_post_norms else BLOCK_TENSORS
+    found = {"model.embed_tokens.weight": Entry(weight_shape("embedding", config), {("embedding",): None})}
     for i in range(config.num_layers):
-        for ours, theirs in BLOCK_TENSORS.items():
-            found[f"model.layers.{i}.{theirs}.weight"] = Entry(shapes[ours], {("blocks", i, ours): None})
-    found["model.norm.weight"] = Entry((config.d_model,), {("final_norm",): None})
+        for ours in block_weight_names(config):
+            at = ("blocks", i, ours)
+            found[f"model.layers.{i}.{names[ours]}.weight"] = Entry(weight_shape(ours, config), {at: None})
+    found["model.norm.weight"] = Entry(weight_shape("final_norm", config), {("final_norm",): None})
     return found
 
 
-def config_from_json(stated: dict[str, Any], source: str, *, is_chat: bool = False) -> GemmaConfig:
-    """Our config from the keys of `transformers.GemmaConfig`; refuses what isn't Gemma 1."""
-    for key, allowed in _FIXED.items():
-        if key in stated and stated[key] not in allowed:
-            raise ConfigError(f"{source} states {key}={stated[key]!r}; Gemma 1 has {allowed[0]!r}")
-    rope = stated.get("rope_parameters") or {}
-    if not isinstance(rope, dict):
-        raise ConfigError(f"{source} states rope_parameters={rope!r}; it must be an object")
-    if rope.get("rope_type", "default") != "default":
-        raise ConfigError(f"{source} states rope_type={rope['rope_type']!r}; Gemma 1 has 'default'")
-    try:
-        return GemmaConfig(
-            num_layers=stated["num_hidden_layers"],
-            d_model=stated["hidden_size"],
-            d_ff=stated["intermediate_size"],
-            num_heads=stated["num_attention_heads"],
-            num_kv_heads=stated["num_key_value_heads"],
-            head_dim=stated["head_dim"],
-            vocab_size=stated["vocab_size"],
-            context_length=stated.get("max_position_embeddings", 8192),
-            norm_eps=stated.get("rms_norm_eps", 1e-6),
-            rope_base=rope.get("rope_theta", stated.get("rope_theta", 10_000.0)),
-            is_instruction_tuned=stated.get("is_instruction_tuned", is_chat),
-        )
-    except KeyError as error:
-        raise ConfigError(f"{source} doesn't state {error.args[0]}") from None
+def _text_part(folder: str, tensors: dict[str, StoredTensor]) -> tuple[dict[str, StoredTensor], set[str]]:
+    """The tensors, those of the text part by plain names, and the names of other parts, which aren't read."""
+    if not any(name.startswith(_TEXT_PARTS) for name in tensors):
+        return tensors, set()
 
+    def plain(name: str) -> str:
+        for part in _TEXT_PARTS:
+            if name.startswith(part):
+                return "model." + name.removeprefix(part)
+        return "lm_head.weight" if name == "language_model.lm_head.weight" else name
 
-def config_to_json(config: GemmaConfig, dtype: str) -> dict[str, Any]:
-    """The keys that `transformers` reads, for `save`."""
-    return {
-        "architectures": ["GemmaForCausalLM"],
-        "model_type": "gemma",
-        "attention_bias": False,
-        "hidden_act": "gelu_pytorch_tanh",
-        "hidden_activation": "gelu_pytorch_tanh",
-        "hidden_size": config.d_model,
-        "intermediate_size": config.d_ff,
-        "head_dim": config.head_dim,
-        "num_hidden_layers": config.num_layers,
-        "num_attention_heads": config.num_heads,
-        "num_key_value_heads": config.num_kv_heads,
-        "vocab_size": config.vocab_size,
-        "max_position_embeddings": config.context_length,
-        "rms_norm_eps": config.norm_eps,
-        "rope_theta": config.rope_base,
-        "tie_word_embeddings": True,
-        "torch_dtype": dtype,
-        "bos_token_id": 2,
-        "eos_token_id": 1,
-        "pad_token_id": 0,
-        "is_instruction_tuned": config.is_instruction_tuned,
-    }
+    named = rename(folder, tensors, plain)
+    others = {name for name in named if name.startswith(_OTHER_PARTS)}
+    if others:
+        _log.info("%s has a vision tower: its text part is loaded, %d other tensors are not", folder, len(others))
+    return named, others
 
 
 def _weight_files(folder: str, files: dict[str, int]) -> list[str]:
@@ -189,4 +157,4 @@ def _check_tied(folder: str, tensors: dict[str, StoredTensor]) -> None:
         np.array_equal(ours, theirs) for ours, theirs in zip(embedding.blocks(), head.blocks(), strict=False)
     )
     if not same:
-        raise ConfigError(f"{folder}: lm_head.weight differs from the embedding; Gemma 1 uses one matrix for both")
+        raise ConfigError(f"{folder}: lm_head.weight differs from the embedding; Gemma uses one matrix for both")

@@ -131,4 +131,4 @@ def _config(tensors: dict[str, StoredTensor], source: str) -> GemmaConfig:
         head_dim=head_dim,
         vocab_size=vocab_size,
     )
-    return without_spare_rows(config, 256_000)
+    return without_spare_rows(config)

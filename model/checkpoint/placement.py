@@ -19,10 +19,11 @@ from jax.sharding import Mesh, NamedSharding, Sharding, SingleDeviceSharding
 
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, WeightPath, array_blocks
 from model.errors import ConfigError, reading
-from model.gemma import WEIGHT_AXES, weight_tree
+from model.gemma import weight_tree
 from model.layers import BlockWeights, GemmaWeights, Int8Matrix
 from model.quantize import quantize_rows
 from model.sharding import row_sharding, stacked_sharding, weight_sharding
+from model.weights import WEIGHT_AXES
 
 Layout = Literal["unrolled", "scanned"]
 
@@ -59,9 +60,7 @@ def place(checkpoint: Checkpoint, *, dtype: Any, mesh: Mesh | None, layout: Layo
         else:
             placed[path] = _map(lambda array, at: jax.device_put(array, at), host, sharding)
     if layout == "unrolled":
-        return weight_tree(
-            lambda name, layer: placed[(name,) if layer is None else ("blocks", layer, name)], config.num_layers
-        )
+        return weight_tree(lambda name, layer: placed[(name,) if layer is None else ("blocks", layer, name)], config)
     blocks = BlockWeights(**{str(path[-1]): value for path, value in placed.items() if path[0] == "blocks"})
     return GemmaWeights(embedding=placed[("embedding",)], blocks=blocks, final_norm=placed[("final_norm",)])
 

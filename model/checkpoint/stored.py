@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from model.config import GemmaConfig
+from model.config import GEMMA_3_VOCABULARY, GemmaConfig
 from model.errors import ConfigError
 from model.storage import read_bytes
 
@@ -25,8 +25,10 @@ WeightPath = tuple[str | int, ...]
 # Rows of a tensor that are converted at a time: small beside any large tensor.
 BLOCK_BYTES = 32 << 20
 
-# DeepMind's layout has this many rows of embedding beyond the vocabulary, with no piece to them.
-SPARE_ROWS = 128
+# Some layouts have rows of embedding beyond the vocabulary, with no piece to them: DeepMind's of Gemma 1 and 2 has 128,
+# and that of a Gemma 3 with a vision tower has 64, as has the size of the vocabulary in its config.
+_SPARE_ROWS = (128, 64)
+_VOCABULARIES = (256_000, GEMMA_3_VOCABULARY)
 
 _MOST_JSON_BYTES = 64 << 20
 
@@ -145,10 +147,16 @@ def list_checkpoint(
     return Checkpoint(kind, source, config, tensors, layout(config), ignored)
 
 
-def without_spare_rows(config: GemmaConfig, embedding_rows: int) -> GemmaConfig:
-    """The config with the vocabulary's true size, where config or embedding count spare rows."""
-    if abs(embedding_rows - config.vocab_size) == SPARE_ROWS:
-        return dataclasses.replace(config, vocab_size=min(embedding_rows, config.vocab_size))
+def without_spare_rows(config: GemmaConfig, embedding_rows: int | None = None) -> GemmaConfig:
+    """The config with the vocabulary's true size, where config or embedding count spare rows.
+
+    Args:
+        config: As stated.
+        embedding_rows: Rows of the embedding; a published vocabulary's if None.
+    """
+    for rows in _VOCABULARIES if embedding_rows is None else (embedding_rows,):
+        if abs(rows - config.vocab_size) in _SPARE_ROWS:
+            return dataclasses.replace(config, vocab_size=min(rows, config.vocab_size))
     return config
 
 
@@ -173,7 +181,7 @@ def check(checkpoint: Checkpoint) -> None:
     ]
     if faults:
         raise ConfigError(
-            f"{checkpoint.source} ({checkpoint.kind}) doesn't hold the Gemma-1 model that its config states: "
+            f"{checkpoint.source} ({checkpoint.kind}) doesn't hold the Gemma model that its config states: "
             f"of {len(entries)} tensors {'; '.join(faults)}"
         )
 
@@ -185,7 +193,7 @@ def is_embedding(entry: Entry) -> bool:
 
 def _fits(shape: tuple[int, ...], entry: Entry) -> bool:
     if is_embedding(entry) and len(shape) == 2:
-        return shape[1] == entry.shape[1] and shape[0] in (entry.shape[0], entry.shape[0] + SPARE_ROWS)
+        return shape[1] == entry.shape[1] and shape[0] - entry.shape[0] in (0, *_SPARE_ROWS)
     return shape == entry.shape
 
 

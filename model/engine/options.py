@@ -142,8 +142,10 @@ class EngineOptions(EngineSettings):
         width = 2 if dtype == "bfloat16" else 4
         head_bytes = config.head_dim * width
         prompt_head_bytes = config.head_dim + 4 if self.prompt_cache == "int8" else head_bytes  # 4: its scale
-        position_bytes = self.prompt_buckets[-1] * prompt_head_bytes + self.generation_length() * head_bytes
-        return 2 * config.num_layers * config.num_kv_heads * position_bytes
+        longest = self.prompt_buckets[-1]
+        prompts = sum(longest if window is None else min(longest, window) for window in config.windows)
+        positions_bytes = prompts * prompt_head_bytes + config.num_layers * self.generation_length() * head_bytes
+        return 2 * config.num_kv_heads * positions_bytes
 
     def longest_scored(self) -> int:
         """Maximum tokens of a prompt with a continuation to score: those of the longest prompt and completion."""

@@ -26,13 +26,16 @@ from model.gemma import init_weights
 from model.layers import (
     BlockWeights,
     GemmaWeights,
+    Rotation,
     block,
+    by_window,
     causal_mask,
     embed,
     over_blocks,
     rms_norm,
-    rotation,
+    rotation_of,
     segment_positions,
+    soft_cap,
     unembed,
 )
 
@@ -147,11 +150,16 @@ def _hidden_states(weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dty
     The reference attends to any number of parts under one softmax; here there is a single part, and `jax.nn.softmax`
     has its own gradient. A test requires the same loss from both.
     """
-    turn = rotation(segment_positions(rows.segment_ids), model.head_dim, model.rope_base)
-    hidden = ~causal_mask(rows.tokens.shape[1], rows.segment_ids)[:, None]  # [batch 1 length length]
+    positions = segment_positions(rows.segment_ids)
+
+    def view(window: int | None) -> tuple[Rotation, Array]:
+        hidden = ~causal_mask(rows.tokens.shape[1], rows.segment_ids, window)[:, None]  # [batch 1 length length]
+        return rotation_of(positions, model, window), hidden
+
+    views = by_window(model, view)
     heads_a_key = model.num_heads // model.num_kv_heads
 
-    def attend(query: Array, key: Array, value: Array) -> tuple[Array, None]:
+    def attend(query: Array, key: Array, value: Array, hidden: Array) -> tuple[Array, None]:
         # A key head is repeated for the query heads that read it: [batch heads length head_dim].
         key, value = (
             jnp.repeat(part, heads_a_key, axis=1) if model.num_kv_heads > 1 else part for part in (key, value)
@@ -160,16 +168,19 @@ def _hidden_states(weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dty
             scores = jnp.einsum("blhd,bpd->bhlp", query, key[:, 0], preferred_element_type=jnp.float32)
         else:
             scores = jnp.einsum("blhd,bhpd->bhlp", query, key, preferred_element_type=jnp.float32)
+        scores = soft_cap(scores, model.attention_cap)
         shares = jax.nn.softmax(jnp.where(hidden, jnp.finfo(jnp.float32).min, scores), axis=-1).astype(query.dtype)
         if model.num_kv_heads == 1:
             return jnp.einsum("bhlp,bpd->blhd", shares, value[:, 0]), None
         return jnp.einsum("bhlp,bhpd->blhd", shares, value), None
 
-    def step(x: Array, block_weights: BlockWeights, _: None) -> tuple[Array, None]:
-        return block(block_weights, x, turn, attend, model)
+    def step(x: Array, block_weights: BlockWeights, own: tuple[Rotation, Array] | None) -> tuple[Array, None]:
+        turn, hidden = own or views[0]
+        return block(block_weights, x, turn, lambda *projected: attend(*projected, hidden), model)
 
     x = embed(weights.embedding, rows.tokens, dtype)
-    x, _ = over_blocks(jax.checkpoint(step) if remat else step, x, weights.blocks)
+    per_block = None if model.window is None else views
+    x, _ = over_blocks(jax.checkpoint(step) if remat else step, x, weights.blocks, per_block)
     return rms_norm(x, weights.final_norm, model.norm_eps)
 
 
@@ -178,7 +189,7 @@ def weighted_loss(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Sum of weighted cross-entropy in nats, and the sum of the weights."""
     hidden = _hidden_states(weights, rows, model, dtype=dtype, remat=remat)
-    logits = unembed(hidden[:, :-1], weights.embedding)
+    logits = unembed(hidden[:, :-1], weights.embedding, model.final_cap)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, rows.tokens[:, 1:])
     target_weights = rows.loss_weights[:, 1:]
     return jnp.sum(losses * target_weights), jnp.sum(target_weights)

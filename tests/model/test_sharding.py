@@ -14,8 +14,9 @@ import pytest
 
 from model import PRESETS
 from model.errors import ConfigError
-from model.gemma import WEIGHT_AXES, weight_shapes
+from model.gemma import weight_shapes
 from model.sharding import devices_a_model, host_mesh, make_mesh, weight_sharding
+from model.weights import WEIGHT_AXES
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,8 +16,10 @@ parsing it requires the length of the prefix.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, Protocol, cast, get_args
+
+from model.errors import ConfigError
 
 FimMode = Literal["psm", "spm", "spm_v2"]
 Part = Literal["prefix", "middle", "suffix"]
@@ -94,14 +96,31 @@ def path_line_text(path: str) -> str:
 
 
 def fim_stop_ids(control: ControlIds) -> frozenset[int]:
-    """The ids that end a middle: any of the four FIM control tokens, or the end of the sequence."""
-    return frozenset((control.fim_prefix, control.fim_middle, control.fim_suffix, control.file_separator, control.eos))
+    """The ids that end a middle: those of the four FIM control tokens that there are, or the end of the sequence."""
+    return frozenset(known_ids(control, "fim_prefix", "fim_middle", "fim_suffix", "file_separator", "eos"))
+
+
+def has_fim_tokens(control: ControlIds) -> bool:
+    """Whether the vocabulary has control tokens of the layouts: CodeGemma's does, other Gemmas' don't.
+
+    One that has some of them is meant to have them all.
+    """
+    return any(True for _ in known_ids(control, "fim_prefix", "fim_middle", "fim_suffix"))
+
+
+def known_ids(control: ControlIds, *names: str) -> Iterator[int]:
+    """The ids of those of the named control tokens that the vocabulary has."""
+    for name in names:
+        try:
+            yield getattr(control, name)
+        except ConfigError:  # a vocabulary without CodeGemma's own control tokens
+            continue
 
 
 def strip_final_separator(control: ControlIds, ids: Sequence[int]) -> list[int]:
     """Removes file separators and ends of sequence from the end of the ids."""
-    end = len(ids)
-    while end and ids[end - 1] in (control.file_separator, control.eos):
+    end, final = len(ids), set(known_ids(control, "file_separator", "eos"))
+    while end and ids[end - 1] in final:
         end -= 1
     return list(ids[:end])
 

@@ -23,6 +23,7 @@ from model.engine.requests import Completion, Generator, Request, Sampling, Scor
 from model.engine.settings import EngineSpec
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
+from transforms.fim.formats import known_ids
 from transforms.generation.engine import acquire_engine
 from transforms.rows.row import derive_seed
 
@@ -180,7 +181,7 @@ def _token_ids(prompt: Any, tokenizer: Tokenizer) -> tuple[int, ...]:
 
 
 def _final_ids(tokenizer: Tokenizer) -> frozenset[int]:
-    return frozenset((tokenizer.eos, tokenizer.file_separator, tokenizer.end_of_turn))
+    return frozenset(known_ids(tokenizer, "eos", "file_separator", "end_of_turn"))
 
 
 def _answer(outcome: Future[Completion] | Future[Scores] | RecordError, tokenizer: Tokenizer) -> Answer:

@@ -3,7 +3,8 @@
 End of a middle: the model's own stop, which is one of the FIM control tokens or the end of the sequence. A
 `single_line` middle also ends at the first generated line break (`stop_at_newline`), because later text is not part of
 that line. The vocabulary's line breaks are stop ids, so nothing is generated after one. `ended_by` records which stop
-it was. Nothing else is trimmed: a middle is the generated text, including blanks.
+it was. Nothing else is trimmed: a middle is the generated text, including blanks. Models without infilling tokens are
+asked otherwise (`transforms.tasks.infill_forms`); what they are asked doesn't change how a middle is judged.
 
 `prefix` and `suffix` are what the prompt contains, which is a window of a long file; `content[:span_start]` and
 `content[span_end:]` are the complete text. Checks use the full file.
@@ -19,12 +20,11 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 
 from model.engine.requests import Completion
+from model.engine.stopping import StopTexts
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
 from transforms.fim.formats import (
-    FIM_MODES,
-    FimMode,
     fim_prompt,
     fim_stop_ids,
     path_line_text,
@@ -37,6 +37,15 @@ from transforms.languages.parsing import can_parse, parses_as_before
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
+from transforms.tasks.chat import chat_stop_ids
+from transforms.tasks.infill_forms import (
+    CHAT_OVERHEAD_TOKENS,
+    PromptForm,
+    chat_infill_prompt,
+    middle_of_turn,
+    prefix_prompt,
+    suffix_stop,
+)
 from transforms.tasks.settings import InfillSettings
 from transforms.tasks.shared import (
     NOT_VERIFIABLE,
@@ -61,7 +70,7 @@ REJECTION_REASONS: Final[Mapping[str, str]] = {
 # `<bos>` and the three control tokens of every layout.
 _CONTROL_TOKENS: Final = 4
 
-EndedBy = Literal["stop", "newline", "length"]
+EndedBy = Literal["stop", "newline", "suffix", "length"]
 
 CHECKS_TYPE: Final = pa.struct(
     [
@@ -100,7 +109,7 @@ class InfillTarget:
     """The data of a target that `accept` needs."""
 
     span: Span
-    fim_mode: FimMode
+    fim_mode: PromptForm
     prefix_start: int
     suffix_end: int
     is_windowed: bool
@@ -128,6 +137,8 @@ class InfillTask(InfillSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._recipe()
+        if self.fim_format == "chat" and self.score_original:
+            raise ConfigError("an original middle can't be scored in a chat; use another --fim_format")
         if unknown := sorted(set(self.require) - set(REJECTION_REASONS)):
             raise ConfigError(f"unknown check {', '.join(unknown)}; checks are {', '.join(REJECTION_REASONS)}")
 
@@ -167,7 +178,7 @@ class InfillTask(InfillSettings):
         target: InfillTarget = request.payload
         tokenizer = open_tokenizer(self.tokenizer)
         ids = strip_final_separator(tokenizer, completion.tokens)
-        middle, ended_by = self.middle_of(target.span, ids, completion)
+        middle, ended_by = self._middle(row, target, ids, completion)
         verdicts: dict[str, Any] = {}
         for check, verdict in self._checks(tokenizer, row, target.span, ids, middle, ended_by).items():
             verdicts[check] = verdict()
@@ -207,27 +218,63 @@ class InfillTask(InfillSettings):
         name = f"{span.kind}:{span.start}:{span.end}"
         tokenizer = open_tokenizer(self.tokenizer)
         path_line = tokenizer.encode(path_line_text(row.path)) if self.path_line else []
-        budget = self.max_prompt_tokens - _CONTROL_TOKENS - len(path_line)
+        mode = self._mode(row.content_sha256, name)
         try:
             original = tokenizer.encode(row.content[span.start : span.end])
             self._check_middle(len(original))
-            window = fit_window(tokenizer, row.content, span.start, span.end, budget)
+            prompt, window = self._prompt(tokenizer, row, span, mode, path_line)
         except RecordError as error:
             return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
-        mode = self._mode(row.content_sha256, name)
-        prompt = fim_prompt(tokenizer, mode, window.prefix_ids, window.suffix_ids, path_line=path_line)
         return TaskRequest(
             target=name,
             request=request_of(
                 self,
                 prompt,
-                stop_ids=self._stop_ids(tokenizer, span),
+                stop_ids=chat_stop_ids(tokenizer) if mode == "chat" else self._stop_ids(tokenizer, span),
                 seed=derive_seed(self.job_seed, row.content_sha256, "sample", name),
+                stop_texts=self._stop_texts(tokenizer, row, span, mode),
             ),
             payload=_target(span, mode, window, has_path_line=bool(path_line)),
             prompt_format=mode,
             original=tuple(original) if self.score_original else (),
         )
+
+    def _prompt(
+        self, tokenizer: Tokenizer, row: Row, span: Span, mode: PromptForm, path_line: list[int]
+    ) -> tuple[list[int], Window]:
+        budget = self.max_prompt_tokens - _CONTROL_TOKENS - len(path_line)
+        if mode == "prefix":  # all room is the prefix's
+            window = fit_window(tokenizer, row.content[: span.end], span.start, span.end, budget)
+            return prefix_prompt(tokenizer, window.prefix_ids, path_line), window
+        if mode == "chat":
+            window = fit_window(tokenizer, row.content, span.start, span.end, budget - CHAT_OVERHEAD_TOKENS)
+            before = path_line_text(row.path) if path_line else ""
+            before += row.content[window.prefix_start : span.start]
+            after = row.content[span.end : window.suffix_end]
+            return chat_infill_prompt(tokenizer, before, after, row.language), window
+        window = fit_window(tokenizer, row.content, span.start, span.end, budget)
+        return fim_prompt(tokenizer, mode, window.prefix_ids, window.suffix_ids, path_line=path_line), window
+
+    def _stop_texts(self, tokenizer: Tokenizer, row: Row, span: Span, mode: PromptForm) -> StopTexts | None:
+        if mode != "prefix" or self._stops_at_newline(span):
+            return None
+        stop = suffix_stop(row.content[span.end :])
+        return None if stop is None else StopTexts((stop,), tokenizer)
+
+    def _middle(self, row: Row, target: InfillTarget, ids: list[int], completion: Completion) -> tuple[str, EndedBy]:
+        """`middle_of`, for each form of prompt."""
+        span, content = target.span, row.content
+        if target.fim_mode == "chat":
+            answer = open_tokenizer(self.tokenizer).decode(ids)
+            ended: EndedBy = "length" if completion.finish_reason == "length" else "stop"
+            ends_line = content[: span.end].endswith("\n")
+            return middle_of_turn(answer, content[: span.start], content[span.end :], ends_line=ends_line), ended
+        middle, ended_by = self.middle_of(span, ids, completion)
+        if target.fim_mode == "prefix" and not self._stops_at_newline(span):
+            stop = suffix_stop(content[span.end :])
+            if stop is not None and stop in middle:
+                return middle.split(stop, 1)[0], "suffix"
+        return middle, ended_by
 
     def middle_of(self, span: Span, ids: list[int], completion: Completion) -> tuple[str, EndedBy]:
         """Returns the middle's text and what ended it.
@@ -256,10 +303,9 @@ class InfillTask(InfillSettings):
                 "raise --max_middle_tokens or lower --max_chars",
             )
 
-    def _mode(self, content_sha256: str, target: str) -> FimMode:
-        for mode in FIM_MODES:
-            if self.fim_format == mode:
-                return mode
+    def _mode(self, content_sha256: str, target: str) -> PromptForm:
+        if self.fim_format != "mixed":
+            return self.fim_format
         return "spm" if derive_seed(self.job_seed, content_sha256, "fim_mode", target) & 1 else "psm"
 
     def _stops_at_newline(self, span: Span) -> bool:
@@ -295,7 +341,7 @@ class InfillTask(InfillSettings):
         }
 
 
-def _target(span: Span, mode: FimMode, window: Window, *, has_path_line: bool) -> InfillTarget:
+def _target(span: Span, mode: PromptForm, window: Window, *, has_path_line: bool) -> InfillTarget:
     return InfillTarget(span, mode, window.prefix_start, window.suffix_end, window.is_windowed, has_path_line)
 
 

@@ -33,8 +33,10 @@ class InfillSettings(SpanSettings, GenerationSettings):
     max_middle_tokens: int = setting(
         128, help="Reject spans whose original text is longer than this.", minimum=1, metavar="TOKENS"
     )
-    fim_format: Literal["mixed", "psm", "spm", "spm_v2"] = setting(
-        "mixed", help="FIM prompt format; mixed: half PSM, half SPM, chosen by each target's seed."
+    fim_format: Literal["mixed", "psm", "spm", "spm_v2", "prefix", "chat"] = setting(
+        "mixed",
+        help="Prompt format; mixed: half PSM, half SPM, chosen by each target's seed; or, for a model without "
+        "infilling tokens, chat if it is instruction-tuned, else prefix, which shows no suffix.",
     )
     path_line: bool = setting(False, help="Start each prompt with a line that holds the file's path.")
     score_original: bool = setting(

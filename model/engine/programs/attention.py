@@ -24,8 +24,8 @@ from jaxtyping import Array, Float
 
 from model.config import GemmaConfig
 from model.engine.programs import splash
-from model.engine.programs.rows import PromptRow, RowAttention, sees, visible
-from model.layers import KeyValues, attention
+from model.engine.programs.rows import PromptRow, RowAttention, first_seen, sees, visible
+from model.layers import KeyValues, attention, soft_cap
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ Path = Literal["einsum", "blocked", "cudnn", "splash"]
 _TILE = 128
 
 
-SlotAttention = Callable[..., Array]  # of a query and any number of KeyValues
+SlotAttention = Callable[..., Array]  # of a query and any number of KeyValues, with cap=
 
 
 def path_for(platform: str, dtype: Any) -> Path:
@@ -58,7 +58,8 @@ def usable_path(path: Path, config: GemmaConfig, dtype: Any) -> Path:
     query = jax.ShapeDtypeStruct((1, length, config.num_heads, config.head_dim), dtype)
     key = jax.ShapeDtypeStruct((1, config.num_kv_heads, length, config.head_dim), dtype)
     try:
-        jax.jit(row_attention(path)).lower(query, key, key, row).compile()
+        of_layer = partial(row_attention(path), window=config.window, cap=config.attention_cap)
+        jax.jit(of_layer).lower(query, key, key, row).compile()
     except (jax.errors.JaxRuntimeError, RuntimeError, ValueError, NotImplementedError) as error:
         _log.warning(
             "%s attention doesn't compile on this device, falling back to einsum: %s", path, str(error).splitlines()[0]
@@ -68,9 +69,10 @@ def usable_path(path: Path, config: GemmaConfig, dtype: Any) -> Path:
 
 
 def row_attention(path: Path, mesh: Mesh | None = None) -> RowAttention:
-    """The function of a path: (query, key, value, row) -> attention output.
+    """The function of a path: (query, key, value, row, window=, cap=) -> attention output.
 
     Shapes: query and output [1 length heads head_dim], key and value [1 kv_heads length head_dim].
+    The window is that of the layer, the cap `attention_cap`; both are none by default.
 
     Args:
         path: The path.
@@ -91,7 +93,7 @@ def slot_attention(platform: str) -> SlotAttention:
 
 
 def _in_full_rows(
-    query: Float[Array, "slots length heads head_dim"], *parts: KeyValues
+    query: Float[Array, "slots length heads head_dim"], *parts: KeyValues, cap: float | None = None
 ) -> Float[Array, "slots length heads head_dim"]:
     """`attention` with rows of zeros added to each key head's queries, and removed from the output.
 
@@ -103,38 +105,64 @@ def _in_full_rows(
     groups = heads // kv_heads
     missing = -(-_MATRIX_ROWS // length) - groups
     if missing <= 0:
-        return attention(query, *parts)
+        return attention(query, *parts, cap=cap)
     grouped = query.reshape(slots, length, kv_heads, groups, head_dim)
     padded = jax.lax.optimization_barrier(jnp.pad(grouped, ((0, 0), (0, 0), (0, 0), (0, missing), (0, 0))))
-    read = attention(padded.reshape(slots, length, -1, head_dim), *parts)
+    read = attention(padded.reshape(slots, length, -1, head_dim), *parts, cap=cap)
     read = read.reshape(slots, length, kv_heads, groups + missing, head_dim)[:, :, :, :groups]
     return read.reshape(query.shape)
 
 
-def _einsum(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
-    return attention(query, KeyValues(key=key, value=value, mask=visible(row)[None]))
+def _einsum(
+    query: Array,
+    key: Array,
+    value: Array,
+    row: PromptRow,
+    *,
+    window: int | None = None,
+    cap: float | None = None,
+) -> Array:
+    return attention(query, KeyValues(key=key, value=value, mask=visible(row, window)[None]), cap=cap)
 
 
-def _cudnn(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
+def _cudnn(
+    query: Array,
+    key: Array,
+    value: Array,
+    row: PromptRow,
+    *,
+    window: int | None = None,
+    cap: float | None = None,
+) -> Array:
+    if cap is not None:  # cuDNN's attention has no soft cap
+        return _einsum(query, key, value, row, window=window, cap=cap)
     return jax.nn.dot_product_attention(
         query,
         key.swapaxes(1, 2),
         value.swapaxes(1, 2),
-        mask=visible(row)[None, None],
+        mask=visible(row, window)[None, None],
         scale=1.0,  # queries are scaled already
         implementation="cudnn" if jax.default_backend() == "gpu" else "xla",
     )
 
 
 def _splash(
-    query: Array, key: Array, value: Array, row: PromptRow, *, mesh: Mesh | None = None, interpret: bool = False
+    query: Array,
+    key: Array,
+    value: Array,
+    row: PromptRow,
+    *,
+    window: int | None = None,
+    cap: float | None = None,
+    mesh: Mesh | None = None,
+    interpret: bool = False,
 ) -> Array:
     kv_heads, shares = key.shape[1], 1 if mesh is None else mesh.shape["model"]
     if not splash.fits(query.shape[1]) or (kv_heads > 1 and kv_heads % shares):
-        return _einsum(query, key, value, row)
+        return _einsum(query, key, value, row, window=window, cap=cap)
 
     def attend(query: Array, key: Array, value: Array, row: PromptRow) -> Array:
-        return splash.splash(query, key, value, visible(row), interpret=interpret)
+        return splash.splash(query, key, value, visible(row, window), cap=cap, interpret=interpret)
 
     if mesh is None or shares == 1:
         return attend(query, key, value, row)
@@ -146,6 +174,9 @@ def _blocked(
     key: Float[Array, "1 kv_heads length head_dim"],
     value: Float[Array, "1 kv_heads length head_dim"],
     row: PromptRow,
+    *,
+    window: int | None = None,
+    cap: float | None = None,
 ) -> Float[Array, "1 length heads head_dim"]:
     _, length, heads, head_dim = query.shape
     kv_heads = key.shape[1]
@@ -154,7 +185,7 @@ def _blocked(
     # [tiles kv_heads groups*tile head_dim]: one matrix product per kv head and tile.
     tiles = query.reshape(length // tile, tile, kv_heads, groups, head_dim).transpose(0, 2, 3, 1, 4)
     tiles = tiles.reshape(length // tile, kv_heads, groups * tile, head_dim)
-    keys, values = key[0], value[0]
+    keys, values, begin = key[0], value[0], first_seen(row, window)
 
     def one_tile(index: Array, read: Array) -> Array:
         queries = index * tile + jnp.arange(tile)
@@ -163,9 +194,9 @@ def _blocked(
         def one_block(block: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             top, total, mixed = carry
             at = block * tile
-            mask = jnp.tile(sees(row, queries, at + jnp.arange(tile)), (groups, 1))
+            mask = jnp.tile(sees(row, queries, at + jnp.arange(tile), window), (groups, 1))
             scores = jnp.einsum("kmd,kpd->kmp", part, _cut(keys, at, tile), preferred_element_type=jnp.float32)
-            scores = jnp.where(mask, scores, -jnp.inf)
+            scores = jnp.where(mask, soft_cap(scores, cap), -jnp.inf)
             new_top = jnp.maximum(top, scores.max(axis=-1))
             weights = jnp.exp(scores - new_top[..., None])
             shrink = jnp.exp(top - new_top)
@@ -180,7 +211,7 @@ def _blocked(
         rows = (kv_heads, groups * tile)
         # The lowest finite number, not -inf, so that a token whose first tiles are all masked has weights of exactly 0.
         start = (jnp.full(rows, _LOWEST), jnp.zeros(rows), jnp.zeros((*rows, head_dim)))
-        first = jnp.min(row.begin[queries]) // tile
+        first = jnp.min(begin[queries]) // tile
         _, total, mixed = jax.lax.fori_loop(first, index + 1, one_block, start)
         return read.at[index].set((mixed / total[..., None]).astype(read.dtype))
 

@@ -4,6 +4,12 @@
                       in chunks along the positions, of which a burst reads as many as its slots need
     generation cache  the same shape, max_new_tokens long: one column is written per step
 
+In layers with a window, the prompt cache holds the prompt's last `window` positions: no later token sees others. They
+begin at the cache's start, whose position is `window_start`, and the cache is never written again, so it is no ring.
+
+    prompt of 7, window 4     all layers  0 1 2 3 4 5 6 .     windowed layers  3 4 5 6
+    prompt of 3                           0 1 2 . . . . .                      0 1 2 .
+
 The prompt cache can be stored in 8 bits, with one scale per position and head: every step reads all of it, so half
 the bytes mean half its cost. The generation cache, which is small and written at every step, keeps the compute dtype.
 
@@ -48,7 +54,8 @@ class Int8Cache:
 
 
 Caches = tuple[Cache, ...] | Cache
-PromptCaches = tuple[Cache, ...] | Cache | tuple[Int8Cache, ...] | Int8Cache
+# A chunk of the prompt cache has nothing (None) for layers whose window ends before it.
+PromptCaches = tuple[Cache | None, ...] | Cache | tuple[Int8Cache | None, ...] | Int8Cache
 AnyCaches = TypeVar("AnyCaches", bound=PromptCaches)
 
 
@@ -62,22 +69,54 @@ def empty_caches(config: GemmaConfig, slots: int, length: int, dtype: Any, *, st
 
 
 def empty_prompt_caches(
-    config: GemmaConfig, slots: int, length: int, dtype: Any, *, stacked: bool, int8: bool
+    config: GemmaConfig, slots: int, length: int, dtype: Any, *, stacked: bool, int8: bool, begin: int = 0
 ) -> PromptCaches:
-    """Zeroed caches for prompts, in 8 bits if `int8`, otherwise as `empty_caches`."""
-    caches = empty_caches(config, slots, length, jnp.int8 if int8 else dtype, stacked=stacked)
-    if not int8:
-        return caches
+    """Zeroed caches for positions of prompts, `length` from `begin` on, in 8 bits if `int8`.
 
-    def with_scales(cache: Cache) -> Int8Cache:
-        scale = jnp.zeros(cache.key.shape[:-1], jnp.float32)
-        return Int8Cache(key=cache.key, value=cache.value, key_scale=scale, value_scale=jnp.copy(scale))
+    Args:
+        config: The model's shapes.
+        slots: Number of slots.
+        length: Positions of layers without a window.
+        dtype: Of keys and values that aren't in 8 bits.
+        stacked: Along a leading axis, as the weights are, or a tuple over layers.
+        int8: Whether they are in 8 bits.
+        begin: Positions in the chunks before this one: layers with a window have as many positions, in all chunks
+            together, as their window.
+    """
+    stored = jnp.int8 if int8 else dtype
+    if stacked:
+        assert config.window is None, "layers with and without a window have caches of different lengths"
+        caches: Any = empty_caches(config, slots, length, stored, stacked=True)
+        return _with_scales(caches) if int8 else caches
 
-    return with_scales(caches) if isinstance(caches, Cache) else tuple(map(with_scales, caches))
+    def of_layer(window: int | None) -> Any:
+        own = length if window is None else min(begin + length, window) - min(begin, window)
+        if own == 0:
+            return None
+        shape = (slots, config.num_kv_heads, own, config.head_dim)
+        cache = Cache(key=jnp.zeros(shape, stored), value=jnp.zeros(shape, stored))
+        return _with_scales(cache) if int8 else cache
+
+    return tuple(map(of_layer, config.windows))
+
+
+def _with_scales(cache: Cache) -> Int8Cache:
+    scale = jnp.zeros(cache.key.shape[:-1], jnp.float32)
+    return Int8Cache(key=cache.key, value=cache.value, key_scale=scale, value_scale=jnp.copy(scale))
+
+
+def window_start(length: Int[Array, "*slots"], window: int | None) -> Int[Array, "*slots"] | int:
+    """The position at the start of the prompt cache, in layers with this window, for a prompt of `length`."""
+    return 0 if window is None else jnp.maximum(length - window, 0)
 
 
 def insert_prompt(
-    chunks: tuple[PromptCaches, ...], staged: Caches, slot: Int[Array, ""], place: Int[Array, " 3"]
+    chunks: tuple[PromptCaches, ...],
+    staged: Caches,
+    slot: Int[Array, ""],
+    place: Int[Array, " 3"],
+    length: Int[Array, ""],
+    windows: tuple[int | None, ...],
 ) -> tuple[PromptCaches, ...]:
     """Copies a prompt from its row to the start of a slot's prompt cache, as far as `chunks` reach; quantizes it if the
     cache is in 8 bits.
@@ -87,31 +126,46 @@ def insert_prompt(
         staged: The row's keys and values, long enough for a slice of the chunks' length at any place.
         slot: Index of the slot.
         place: prefix_start, prefix_length, tail_start, as in `model.engine.prefill_rows.Place`.
+        length: The prompt's cached positions.
+        windows: The window of each layer.
     """
+    if isinstance(staged, Cache):
+        return tuple(_insert_layer(chunks, staged, slot, place, window_start(length, None)))
+    layers = [
+        _insert_layer(own, layer, slot, place, window_start(length, window))
+        for *own, layer, window in zip(*chunks, staged, windows, strict=True)
+    ]
+    return tuple(zip(*layers, strict=True))
+
+
+def _insert_layer(
+    chunks: Any, staged: Cache, slot: Int[Array, ""], place: Int[Array, " 3"], start: Int[Array, ""] | int
+) -> list[Any]:
+    """`insert_prompt` for one layer, or for all layers stacked; `start` is the position that comes first."""
     prefix_start, prefix_length, tail_start = place
-    width = sum(length_of(chunk) for chunk in chunks)
-    in_prefix = (jnp.arange(width) < prefix_length)[:, None]
+    width = sum(map(_positions, chunks))
+    in_prefix = (start + jnp.arange(width) < prefix_length)[:, None]
 
     def gather(row: Array) -> Array:
-        prefix = jax.lax.dynamic_slice_in_dim(row, prefix_start, width, axis=-2)
-        tail = jax.lax.dynamic_slice_in_dim(row, tail_start - prefix_length, width, axis=-2)
+        prefix = jax.lax.dynamic_slice_in_dim(row, prefix_start + start, width, axis=-2)
+        tail = jax.lax.dynamic_slice_in_dim(row, tail_start - prefix_length + start, width, axis=-2)
         return jnp.where(in_prefix, prefix, tail)
 
     whole: Any = jax.tree.map(gather, staged)
-    if _is_int8(chunks[0]):
-        whole = jax.tree.map(_in_8_bits, whole, is_leaf=lambda node: isinstance(node, Cache))
-    axis = _slots_axis(staged)
+    if isinstance(chunks[0], Int8Cache):
+        whole = _in_8_bits(whole)
+    axis = staged.key.ndim - 4  # after the layers' axis if stacked
     written, at = [], 0
     for chunk in chunks:
-        end = at + length_of(chunk)
+        end = at + _positions(chunk)
 
         def copy(cache: Array, line: Array, at: int = at, end: int = end) -> Array:
             part = jax.lax.slice_in_dim(line, at, end, axis=axis + 2)
             return jax.lax.dynamic_update_slice_in_dim(cache, part, slot, axis=axis)
 
-        written.append(jax.tree.map(copy, chunk, whole))
+        written.append(None if chunk is None else jax.tree.map(copy, chunk, whole))
         at = end
-    return tuple(written)
+    return written
 
 
 def first_slots(caches: AnyCaches, width: int) -> AnyCaches:
@@ -157,10 +211,6 @@ def _in_8_bits(cache: Cache) -> Int8Cache:
     return Int8Cache(key=key, value=value, key_scale=key_scale, value_scale=value_scale)
 
 
-def _is_int8(caches: PromptCaches) -> bool:
-    return isinstance(caches if isinstance(caches, Cache | Int8Cache) else caches[0], Int8Cache)
-
-
 def realign(generations: Caches, column: Int[Array, ""], generated: Int[Array, " slots"], *, to_ring: bool) -> Caches:
     """Moves each slot's columns from its own order into the ring, or back.
 
@@ -194,17 +244,37 @@ def readable(chunk: Cache | Int8Cache, mask: Bool[Array, "slots 1 positions"]) -
 
 
 def prompt_masks(
-    prompts: tuple[PromptCaches, ...], length: Int[Array, " slots"]
-) -> list[Bool[Array, "slots 1 positions"]]:
-    """For each chunk of the prompt cache, the positions that contain a slot's prompt."""
+    prompts: tuple[PromptCaches, ...],
+    length: Int[Array, " slots"],
+    index: Int[Array, "slots count"],
+    window: int | None = None,
+) -> list[Bool[Array, "slots #count positions"]]:
+    """For each chunk of the prompt cache, the positions that inputs attend to, in layers with this window.
+
+    Args:
+        prompts: The chunks.
+        length: Cached positions of each slot's prompt.
+        index: Tokens generated before each input.
+        window: The layers' window; without one, all inputs attend to the entire prompt.
+    """
     masks, at = [], 0
     for chunk in prompts:
         end = at + length_of(chunk)
-        masks.append((jnp.arange(at, end) < length[:, None])[:, None])
+        own = jnp.arange(at, end) if window is None else jnp.arange(min(at, window), min(end, window))
+        if window is None:
+            masks.append((own < length[:, None])[:, None])
+        else:
+            position = window_start(length, window)[:, None] + own
+            near = (length[:, None] + index)[..., None] - position[:, None] < window  # [slots count positions]
+            masks.append((position < length[:, None])[:, None] & near)
         at = end
     return masks
 
 
 def length_of(caches: PromptCaches) -> int:
-    """Number of positions of a cache."""
-    return (caches if isinstance(caches, Cache | Int8Cache) else caches[0]).key.shape[-2]
+    """Number of positions of a cache, in layers without a window (or, in one chunk, in those with the most)."""
+    return max(map(_positions, (caches,) if isinstance(caches, Cache | Int8Cache) else caches))
+
+
+def _positions(cache: Cache | Int8Cache | None) -> int:
+    return 0 if cache is None else cache.key.shape[-2]

@@ -208,10 +208,10 @@ class EnginePrograms:
     # --- arrays ---
 
     def _arrays(self, made: Callable[[Callable[[], Any], Callable[[Any], Any]], Any]) -> EngineArrays:
-        lengths = [end - begin for begin, end in itertools.pairwise((0, *self._chunk_ends))]
+        chunks = itertools.pairwise((0, *self._chunk_ends))
         generations = partial(self._caches, self.slots, self.options.generation_length())
         return EngineArrays(
-            prompts=tuple(made(partial(self._prompt_chunk, length), self.placement.of_caches) for length in lengths),
+            prompts=tuple(made(partial(self._prompt_chunk, *chunk), self.placement.of_caches) for chunk in chunks),
             generations=made(generations, self.placement.of_caches),
             slots=made(partial(self._slots, self.slots), self.placement.of_state),
         )
@@ -219,9 +219,9 @@ class EnginePrograms:
     def _caches(self, slots: int, length: int) -> Caches:
         return empty_caches(self.config, slots, length, self._dtype, stacked=self._is_stacked)
 
-    def _prompt_chunk(self, length: int) -> PromptCaches:
-        int8 = self.options.prompt_cache == "int8"
-        return empty_prompt_caches(self.config, self.slots, length, self._dtype, stacked=self._is_stacked, int8=int8)
+    def _prompt_chunk(self, begin: int, end: int) -> PromptCaches:
+        stored = {"stacked": self._is_stacked, "int8": self.options.prompt_cache == "int8"}
+        return empty_prompt_caches(self.config, self.slots, end - begin, self._dtype, begin=begin, **stored)
 
     def _slots(self, slots: int) -> Slots:
         options = self.options
@@ -265,7 +265,9 @@ class EnginePrograms:
             slot: Int[Array, ""],
             place: Int[Array, " 3"],
         ) -> tuple[tuple[PromptCaches, ...], Slots]:
-            return insert_prompt(prompts, row, slot, place), insert_request(slots, line, slot)
+            length = line.prompt_length[0]
+            written = insert_prompt(prompts, row, slot, place, length, self.config.windows)
+            return written, insert_request(slots, line, slot)
 
         prompts, _, slots = self.shapes()
         line = placed_shapes(partial(self._slots, 1), self.placement.of_state)
@@ -349,4 +351,5 @@ class EnginePrograms:
             return jnp.zeros((self.options.score_lengths()[-1], self.config.d_model), self._dtype)
 
         hidden, some = placed_shapes(hidden_states, self.placement.of_state), self._numbers(SCORED_AT_ONCE)
-        return Program(scoring.token_logprobs, (self.weights, hidden, some, some), out=self.placement.whole)
+        logprobs = partial(scoring.token_logprobs, final_cap=self.config.final_cap)
+        return Program(logprobs, (self.weights, hidden, some, some), out=self.placement.whole)

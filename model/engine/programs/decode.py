@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,13 +30,16 @@ from model.layers import (
     GemmaWeights,
     KeyValues,
     Multiply,
+    Rotation,
     attention,
     block,
+    by_window,
     embed,
     linear,
     over_blocks,
     rms_norm,
-    rotation,
+    rotation_of,
+    soft_cap,
     unembed,
 )
 
@@ -73,15 +77,20 @@ def over_row(
     """One row of prompts through all blocks: the residual stream before the final norm, and what `keep` makes of each
     block's keys and values.
     """
-    turn = rotation(row.positions[None], config.head_dim, config.rope_base)
 
-    def attend(query: Array, key: Array, value: Array) -> tuple[Array, Any]:
-        return attend_row(query, key, value, row), keep(key, value)
+    def view(window: int | None) -> tuple[Rotation, Callable[..., Array]]:
+        attend = partial(attend_row, row=row, window=window, cap=config.attention_cap)
+        return rotation_of(row.positions[None], config, window), attend
 
-    def step(x: Array, block_weights: BlockWeights, _: None) -> tuple[Array, Any]:
-        return block(block_weights, x, turn, attend, config)
+    views = by_window(config, view)
 
-    return over_blocks(step, embed(weights.embedding, row.tokens[None], dtype), weights.blocks)
+    def step(x: Array, block_weights: BlockWeights, own: Any) -> tuple[Array, Any]:
+        turn, attend = own or views[0]
+        carried = lambda query, key, value: (attend(query, key, value), keep(key, value))
+        return block(block_weights, x, turn, carried, config)
+
+    per_block = None if config.window is None else views
+    return over_blocks(step, embed(weights.embedding, row.tokens[None], dtype), weights.blocks, per_block)
 
 
 def decode_step(
@@ -104,35 +113,42 @@ def decode_step(
     tokens = jnp.concatenate([slots.token[:, None], drafts], axis=1)
     count = tokens.shape[1]
     assert count == 1 or not is_ring, "slots accept different numbers of drafts, so they can't share a cache column"
-    masks = prompt_masks(prompts, slots.prompt_length)
     index = slots.generated[:, None] + jnp.arange(count)  # [slots count]: tokens generated before each input
-    generation_mask, write = _generation_columns(slots, index, length_of(generations), is_ring=is_ring)
-    turn = rotation(slots.prompt_length[:, None] + index, config.head_dim, config.rope_base)
+    seen, write = _generation_columns(slots, index, length_of(generations), is_ring=is_ring)
+    is_stacked = isinstance(generations, Cache)
 
-    def step(x: Array, block_weights: BlockWeights, caches: tuple[Any, ...]) -> tuple[Array, Cache]:
-        *chunks, generation = caches
+    def view(window: int | None) -> tuple[Rotation, list[Array], Array]:
+        turn = rotation_of(slots.prompt_length[:, None] + index, config, window)
+        return turn, prompt_masks(prompts, slots.prompt_length, index, window), seen(window)
+
+    views = by_window(config, view)
+
+    def step(x: Array, block_weights: BlockWeights, own: tuple[Any, ...]) -> tuple[Array, Cache]:
+        (turn, masks, generation_mask), *chunks, generation = (views[0], *own) if is_stacked else own
 
         def attend(query: Array, key: Array, value: Array) -> tuple[Array, Cache]:
             new = Cache(key=write(generation.key, key), value=write(generation.value, value))
-            parts = [readable(chunk, mask) for chunk, mask in zip(chunks, masks, strict=True)]
-            return attend_slots(query, *parts, KeyValues(key=new.key, value=new.value, mask=generation_mask)), new
+            cached = [readable(chunk, mask) for chunk, mask in zip(chunks, masks, strict=True) if chunk is not None]
+            recent = KeyValues(key=new.key, value=new.value, mask=generation_mask)
+            return attend_slots(query, *cached, recent, cap=config.attention_cap), new
 
         return block(block_weights, x, turn, attend, config, multiply)
 
     per_block: Any = (*prompts, generations)
-    if not isinstance(generations, Cache):
-        per_block = tuple(zip(*per_block, strict=True))
+    if not is_stacked:
+        per_block = tuple(zip(views, *per_block, strict=True))
     x, generations = over_blocks(step, embed(weights.embedding, tokens, dtype), weights.blocks, per_block)
     x = rms_norm(x, weights.final_norm, config.norm_eps)
     if multiply is linear:
-        return unembed(x, weights.embedding), generations
-    return multiply(x, weights.embedding).astype(jnp.float32), generations
+        return unembed(x, weights.embedding, config.final_cap), generations
+    return soft_cap(multiply(x, weights.embedding).astype(jnp.float32), config.final_cap), generations
 
 
 def _generation_columns(
     slots: Slots, index: Int[Array, "slots count"], length: int, *, is_ring: bool
-) -> tuple[Bool[Array, "slots count columns"], Callable[[Array, Array], Array]]:
-    """Which columns of the generation cache each input sees, and what writes new ones into a layer's cache.
+) -> tuple[Callable[[int | None], Bool[Array, "slots count columns"]], Callable[[Array, Array], Array]]:
+    """Which columns of the generation cache each input sees in layers of a window, and what writes new ones into a
+    layer's cache.
 
     Args:
         slots: What each slot is doing.
@@ -150,9 +166,13 @@ def _generation_columns(
         own_column = jnp.minimum(slots.generated, length - index.shape[1])
         return jax.vmap(lambda c, n, at: jax.lax.dynamic_update_slice_in_dim(c, n, at, axis=1))(cache, new, own_column)
 
-    if is_ring:  # the age of a column: 0 for the one that is written now
-        return (column - columns) % length <= index[..., None], write_shared
-    return columns <= index[..., None], write_own
+    def seen(window: int | None) -> Array:
+        # The age of a column: 0 for the one that is written now.
+        age = (column - columns) % length if is_ring else index[..., None] - columns
+        is_written = age <= index[..., None] if is_ring else columns <= index[..., None]
+        return is_written if window is None or window >= length else is_written & (age < window)
+
+    return seen, write_shared if is_ring else write_own
 
 
 def advance(slots: Slots, logits: Float[Array, "slots vocab"], moves: Bool[Array, " slots"]) -> Slots:

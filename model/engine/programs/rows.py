@@ -42,19 +42,31 @@ class PromptRow:
     used: Int[Array, ""]
 
 
-# (query, key, value, row) -> attention output
-RowAttention = Callable[[Array, Array, Array, PromptRow], Array]
+# (query, key, value, row, window=, cap=) -> attention output
+RowAttention = Callable[..., Array]
 
 
-def visible(row: PromptRow) -> Bool[Array, "length length"]:
+def visible(row: PromptRow, window: int | None = None) -> Bool[Array, "length length"]:
     """The mask of a row: which token (first axis) attends to which."""
     order = jnp.arange(row.tokens.shape[0])
-    return sees(row, order, order)
+    return sees(row, order, order, window)
 
 
-def sees(row: PromptRow, queries: Int[Array, " q"], keys: Int[Array, " k"]) -> Bool[Array, "q k"]:
-    """Which of the tokens at `queries` (first axis) attend to which at `keys`, both as indices into the row."""
+def sees(
+    row: PromptRow, queries: Int[Array, " q"], keys: Int[Array, " k"], window: int | None = None
+) -> Bool[Array, "q k"]:
+    """Which of the tokens at `queries` (first axis) attend to which at `keys`, both as indices into the row.
+
+    A window counts positions in the prompt: a shared prefix may lie far ahead in the row.
+    """
     segment = row.segment[keys]
     own = row.segment[queries][:, None] == segment
     shared = row.parent[queries][:, None] == segment
-    return (queries[:, None] >= keys) & (own | shared)
+    seen = (queries[:, None] >= keys) & (own | shared)
+    return seen if window is None else seen & (row.positions[queries][:, None] - row.positions[keys] < window)
+
+
+def first_seen(row: PromptRow, window: int | None = None) -> Int[Array, " length"]:
+    """An index before which each token attends to nothing."""
+    # No position of a prompt lies further ahead in the row than it would if all of the prompt followed its prefix.
+    return row.begin if window is None else row.begin + jnp.maximum(row.positions - window + 1, 0)

@@ -41,8 +41,9 @@ def token_logprobs(
     hidden: Float[Array, "positions d_model"],
     places: Int[Array, " tokens"],
     tokens: Int[Array, " tokens"],
+    final_cap: float | None = None,
 ) -> Float[Array, " tokens"]:
     """Float32 log-probabilities of `tokens`, each after the position of `hidden` at its place."""
-    logits = unembed(hidden[places], weights.embedding)
+    logits = unembed(hidden[places], weights.embedding, final_cap)
     chosen = jnp.take_along_axis(logits, tokens[:, None], axis=-1)[:, 0]
     return chosen - jax.nn.logsumexp(logits, axis=-1)

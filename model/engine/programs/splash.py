@@ -2,8 +2,8 @@
 
 The kernel runs an online softmax over blocks of 512 x 512 and skips those that are fully masked, so scores are never
 written to the chip's main memory. Its mask may be an array computed at run time: the one of
-`model.engine.programs.rows`, equal for all heads, with the rule of shared prefixes. XLA can't partition a kernel over
-a mesh, so each device runs it over its own heads.
+`model.engine.programs.rows`, equal for all heads, with the rules of shared prefixes and windows. XLA can't partition a
+kernel over a mesh, so each device runs it over its own heads.
 
 For a row of 4,096 tokens on a v5e, 8 heads and 1 key head, the compiler schedules 2,181 instruction bundles per
 block and head, where the matrix unit alone takes 2,048 cycles. A single long prompt takes 36 blocks, several prompts
@@ -36,6 +36,7 @@ def splash(
     value: Float[Array, "1 kv_heads length head_dim"],
     mask: Bool[Array, "length length"],
     *,
+    cap: float | None = None,
     interpret: bool = False,
 ) -> Float[Array, "1 length heads head_dim"]:
     """Attention output of one device's heads over a row.
@@ -45,6 +46,7 @@ def splash(
         key: Rotated.
         value: Values.
         mask: Which token (first axis) attends to which; each to at least one.
+        cap: Scores are softly capped at it (`model.layers.soft_cap`).
         interpret: Run the kernel in Pallas's interpreter, on any platform.
     """
     from jax.experimental.pallas.ops.tpu import splash_attention
@@ -52,7 +54,12 @@ def splash(
     block = math.gcd(query.shape[1], BLOCK)
     sizes = splash_attention.BlockSizes(block_q=block, block_kv=block, block_kv_compute=block)
     kernel = splash_attention.make_splash_mha(
-        mask[None], block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret
+        mask[None],
+        block_sizes=sizes,
+        head_shards=1,
+        q_seq_shards=1,
+        attn_logits_soft_cap=cap,
+        interpret=interpret,
     )
     # Under jit, the library (JAX 0.10.2) turns this flag into an array and then evaluates it as a boolean.
     kernel.fwd_mask_info = kernel.fwd_mask_info._replace(is_dynamic_mask=True)

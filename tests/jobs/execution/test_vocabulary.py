@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import cli
-from model.checkpoint.sentencepiece_proto import Vocabulary, encode_model
+from jobs import cli, infill
+from jobs.execution.vocabulary import check_vocabulary
+from model.checkpoint import read_config
+from model.errors import ConfigError
+from model.sentencepiece_proto import Vocabulary, encode_model
 from model.storage import SHIPPED
 from model.tokenizer import Tokenizer
 from tests.model.checkpoint.written import pieces_of
@@ -109,3 +113,23 @@ def test_a_missing_vocabulary_can_be_named(model, command):
     code, said = command("infill", "--model", str(model), "--tokenizer", str(model / "absent.model"))
     assert code == 2
     assert "absent.model; --tokenizer names another vocabulary" in said
+
+
+FIM_NAMES = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|file_separator|>")
+
+
+@pytest.mark.parametrize(("is_tuned", "form"), [(False, "prefix"), (True, "chat")])
+def test_a_model_without_infilling_tokens_is_asked_in_another_form(is_tuned, form, model):
+    (model / "tokenizer.model").write_bytes(vocabulary(rename=FIM_NAMES))
+    config = json.loads((model / "config.json").read_text()) | {"is_instruction_tuned": is_tuned}
+    (model / "config.json").write_text(json.dumps(config))
+    options = infill._with_prompt_form(infill.Options(input=("in.parquet",), output="out", model=str(model)))
+    assert options.fim_format == form
+    check_vocabulary(options, read_config(model), is_chat={"chat": True, "prefix": None}[form])
+    with pytest.raises(ConfigError, match="fill-in-the-middle prompts need it"):
+        check_vocabulary(options, read_config(model), is_chat=False)
+
+
+def test_a_model_with_infilling_tokens_keeps_its_format():
+    options = infill.Options(input=("in.parquet",), output="out", model="embedded")
+    assert infill._with_prompt_form(options) is options

@@ -18,7 +18,8 @@ import model
 from model import PRESETS, Gemma
 from model.checkpoint import deepmind, gguf_file, huggingface, keras, stored, zarr_chunks
 from model.errors import ConfigError
-from model.layers import BlockWeights, GemmaWeights
+from model.layers import GemmaWeights
+from model.weights import block_weight_names
 from tests.model.checkpoint.peaks import measure_loading
 from tests.model.checkpoint.written import MHA, TINY, kaggle_tree, random_weights, write_gguf, write_keras
 
@@ -109,7 +110,7 @@ def test_gguf_holds_the_same_weights_to_its_types_precision(tmp_path, monkeypatc
 def test_gguf_of_another_architecture_or_cut_short_is_refused(tmp_path):
     path = tmp_path / "tiny.gguf"
     write_gguf(path, random_weights(TINY), TINY, gguf.GGMLQuantizationType.F32, architecture="llama")
-    with pytest.raises(ConfigError, match="architecture 'llama'; Gemma 1 is 'gemma'"):
+    with pytest.raises(ConfigError, match=r"architecture 'llama'; supported are 'gemma' \(Gemma 1\), 'gemma2'"):
         model.load(path)
     whole = path.read_bytes()
     for length in (3, 40, 3000, len(whole) - 1):
@@ -124,7 +125,7 @@ def test_every_layout_holds_each_weight_of_every_preset_once_in_its_size(name, l
     config = PRESETS[name]
     entries = layout.entries(config)
     paths = [path for entry in entries.values() for path in entry.weights]
-    per_block = len(BlockWeights.__dataclass_fields__)
+    per_block = len(block_weight_names(config))
     assert len(paths) == len(set(paths)) == per_block * config.num_layers + 2
     assert sum(int(np.prod(entry.shape)) for entry in entries.values()) == config.num_parameters
 

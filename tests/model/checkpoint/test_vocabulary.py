@@ -9,8 +9,9 @@ import struct
 import gguf
 import pytest
 
-from model.checkpoint.sentencepiece_proto import Vocabulary, encode_model
+from model.checkpoint.gguf_vocabulary import _vocabulary
 from model.errors import ConfigError
+from model.sentencepiece_proto import Vocabulary, encode_model
 from model.storage import SHIPPED
 from model.tokenizer import Tokenizer
 from tests.model.checkpoint.written import TINY, pieces_of, random_weights, write_gguf
@@ -80,3 +81,18 @@ def test_a_model_written_from_pieces_is_read_as_it_was(tokenizer):
     again = Tokenizer(written)
     assert pieces_of(again)[0] == pieces
     assert again.encode(HOSTILE) == tokenizer.encode(HOSTILE)
+
+
+def test_indentation_that_a_converter_wrote_with_plain_spaces_is_one_piece(tokenizer):
+    """As in published files of Gemma 3: user-defined pieces of spaces, which otherwise match no text."""
+    pieces, scores, types = pieces_of(tokenizer)
+    indentation = next(i for i in range(len(pieces) - 1, 0, -1) if types[i] == 1 and len(pieces[i]) > 3)
+    pieces[indentation], types[indentation] = " " * 61, 4
+    roles = {"bos": tokenizer.bos, "eos": tokenizer.eos, "padding": tokenizer.pad, "unknown": tokenizer.unk}
+    metadata = {f"tokenizer.ggml.{name}_token_id": id_ for name, id_ in roles.items()}
+    lists = {"tokens": pieces, "scores": [float(score) for score in scores], "token_type": types}
+    metadata |= {"tokenizer.ggml.model": "llama", **{f"tokenizer.ggml.{name}": of for name, of in lists.items()}}
+    inside = Tokenizer(encode_model(_vocabulary(metadata)))
+    text = "\n" + " " * 61 + "x"
+    assert indentation in inside.encode(text)
+    assert inside.decode(inside.encode(text)) == text

@@ -14,6 +14,7 @@ from typing import Final
 
 NORMAL: Final = 1
 CONTROL: Final = 3
+USER_DEFINED: Final = 4
 TYPES: Final = range(1, 7)  # normal, unknown, control, user-defined, unused, byte: as in GGUF
 
 _BPE: Final = 2  # TrainerSpec.ModelType
