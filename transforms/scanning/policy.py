@@ -27,7 +27,7 @@ from model.errors import ConfigError, one_line, shown
 from transforms.scanning.rule import RuleSet
 from transforms.scanning.rule_check import check_rule_file
 from transforms.scanning.rules import load_rules
-from transforms.scanning.safety import MALICIOUS_CODE, SIGNAL_PREFIX
+from transforms.scanning.unsafe.combinations import MALICIOUS_CODE, SIGNAL_PREFIX
 from transforms.user_files import load_yaml, located, read_text
 
 OFF = "off"

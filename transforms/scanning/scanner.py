@@ -30,7 +30,7 @@ from transforms.scanning.folds import FOLDS
 from transforms.scanning.matching import Matcher
 from transforms.scanning.rule import Rule, RuleSet
 from transforms.scanning.rules import FILES
-from transforms.scanning.safety import combine_signals
+from transforms.scanning.unsafe.combinations import combine_signals
 from transforms.scanning.validators.registry import (
     ASKS_IF_TEXT,
     LOOKS_BEHIND_BYTES,
@@ -165,7 +165,7 @@ class Scanner:
             findings += self._confirm(index, found[index], document)
         if not findings:
             return findings
-        return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
+        return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)), document)
 
     def may_find(self, text: str) -> bool:
         """Whether a text without a path has a trigger of any rule that may find something there. Most short texts have

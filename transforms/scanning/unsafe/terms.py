@@ -5,7 +5,7 @@
 
 A shape replaces each letter by a pair of neighboring letters of the alphabet, so the shape of a term of six letters
 matches by chance at about one position in several million. The hash, BLAKE2b over the normalized term, decides. To add
-terms, run `python -m transforms.scanning.terms CATEGORY < FILE` with one term per line; it prints a rule file's entry.
+terms, run `python -m transforms.scanning.unsafe.terms CATEGORY < FILE` with one term per line; it prints a rule file's entry.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import functools
 import hashlib
 import re
 import sys
+
+from transforms.scanning.candidate import Candidate, Verdict
 
 _TERM_KEY = b"codemill terms 1"
 _HASH_HEX_DIGITS = 20
@@ -28,6 +30,12 @@ def normalize_term(text: str) -> str:
 def term_hash(text: str) -> str:
     """The hash that represents a term in rule files."""
     return hashlib.blake2b(normalize_term(text).encode(), digest_size=32, key=_TERM_KEY).hexdigest()[:_HASH_HEX_DIGITS]
+
+
+def hashed_term(candidate: Candidate) -> Verdict | None:
+    """Accepts a term whose hash is in the rule; its shape alone is not evidence."""
+    value = candidate.value.decode("ascii", "replace")
+    return candidate.verdict(validated=True) if term_hash(value) in candidate.rule.hashes else None
 
 
 def term_shape(text: str) -> str:
