@@ -96,7 +96,9 @@ COMBINATIONS: dict[str, Combination] = {
     "serialized-environment": Combination(("serialized_environment",), confidence=0.5),
     "split-name": Combination(("split_name", f"{_RUN}|split_name|decode"), 200),
     "install-script": Combination(("install_script",), confidence=0.9),
-    "install-and-download": Combination(("download", f"{_RUN}|pipe_to_shell"), 800, is_linked=True, in_install_files=True),
+    "install-and-download": Combination(
+        ("download", f"{_RUN}|pipe_to_shell"), 800, is_linked=True, in_install_files=True
+    ),
     "install-and-identify": Combination((_IDENTITY, _SEND), 800, in_install_files=True),
     "install-and-hide": Combination(("hidden", "run"), 300, in_install_files=True),
 }

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from re import Match
 
 from transforms.scanning.candidate import Candidate, Verdict
-from transforms.scanning.unsafe import terms
 from transforms.scanning.validators import (
     assignments,
     credential_places,
@@ -48,7 +47,6 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         secret_values.sql_password,
         secret_values.private_key_block,
         secret_values.url_password,
-        terms.hashed_term,
         personal_values.author_name,
         email_addresses.email_address,
         personal_values.global_ipv4,
