@@ -117,6 +117,7 @@ setup(
         "transforms.evaluation.protocols": ["*.toml"],
         "transforms.filters": ["*.npz"],
         "transforms.scanning": ["policies/*", "rules/*"],
+        "transforms.scanning.unsafe": ["*.toml"],
         "transforms.tasks": ["annotations/*"],
         "transforms.verification.typed": ["*.txt"],
     },

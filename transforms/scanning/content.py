@@ -26,6 +26,7 @@ from transforms.scanning.python_text import keeps_python_sound
 from transforms.scanning.redaction import redact, redact_name
 from transforms.scanning.rule import RuleSet
 from transforms.scanning.scanner import Scanner
+from transforms.scanning.unsafe.terms import LISTED
 
 CONTEXT_CHARS = 16_384
 """Characters of prefix and suffix that are scanned with a completion: more than the longest key block, part of which
@@ -76,6 +77,11 @@ def drop_reason(finding_type: str, where: str) -> str:
     if finding_type in PERSONAL_TYPES:
         return f"personal_data_in_{where}"
     return f"{finding_type}_in_{where}" if finding_type in SAFETY_TYPES else f"secret_in_{where}"
+
+
+def _reason(finding: Finding, where: str) -> str:
+    is_listed = finding.rule.startswith(LISTED)
+    return f"{finding.type}_in_{where}" if is_listed else drop_reason(finding.type, where)
 
 
 def _is_python(text: str, language: str, path: str) -> bool:
@@ -140,7 +146,7 @@ class ContentFilter:
         findings = self.scan(text, language, path)
         dropped = next((f for f in findings if f.action == "drop"), None)
         if dropped is not None:
-            return FilterOutcome(text, tuple(findings), drop_reason(dropped.type, "input"))
+            return FilterOutcome(text, tuple(findings), _reason(dropped, "input"))
         if not any(f.action == "redact" for f in findings):
             return FilterOutcome(text, tuple(findings))
         is_keyed = has_private_key()
@@ -224,7 +230,7 @@ class ContentFilter:
         """The reason to reject an output with these findings, or None. A finding that would be redacted in a source
         rejects an output."""
         bad = next((f for f in findings if f.action in ("redact", "drop")), None)
-        return None if bad is None else drop_reason(bad.type, "output")
+        return None if bad is None else _reason(bad, "output")
 
     def close(self) -> None:
         """Releases the scanner."""

@@ -38,7 +38,7 @@ def open_database(rules: Mapping[int, Rule]) -> Any:
         except hyperscan.HyperscanError:
             pass  # of another version or processor, whatever its name says
     try:
-        database = _compiled([_expression(rule) for rule in rules.values()], list(rules))
+        database = compile_expressions([_expression(rule) for rule in rules.values()], list(rules))
     except hyperscan.HyperscanError as error:
         raise ConfigError(f"rule {_culprit(rules)}: Hyperscan rejects the pattern: {error}") from None
     if name:
@@ -74,11 +74,12 @@ def _environment() -> tuple[str, ...]:
     mode for a database only, so a small one is compiled (0.1 ms)."""
     import hyperscan
 
-    about = _compiled([b"a"], [0]).info().decode("utf-8", "replace")
+    about = compile_expressions([b"a"], [0]).info().decode("utf-8", "replace")
     return about, str(getattr(hyperscan, "__version__", "")), sys.version, sys.platform, platform.machine()
 
 
-def _compiled(expressions: list[bytes], ids: list[int]) -> Any:
+def compile_expressions(expressions: list[bytes], ids: list[int]) -> Any:
+    """The database of expressions, reported by their ids. Raises hyperscan.HyperscanError."""
     import hyperscan
 
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
@@ -91,7 +92,7 @@ def _culprit(rules: Mapping[int, Rule]) -> str:
 
     for rule in rules.values():
         try:
-            _compiled([_expression(rule)], [0])
+            compile_expressions([_expression(rule)], [0])
         except hyperscan.HyperscanError:
             return rule.id
     return "(all together)"

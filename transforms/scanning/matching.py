@@ -12,7 +12,6 @@ Each byte is tried as a start at most once per rule. The search for a start depe
   window.
 - Near a provider's name: a value of the right shape must be within reach. One search answers this for a stretch of
   text, so a line that repeats the name a thousand times costs one search.
-- Terms of which only hashes are known: they have fixed lengths, so their starts follow from the end.
 
 If triggers are so frequent that the windows would cover the text more than twice, the entire text is one window.
 Adversarial input then costs one linear pass instead of one call per byte.
@@ -44,7 +43,6 @@ _MANY_WORDS = 6
 _MAX_AHEAD_BYTES = 1 << 16
 _LONG_REACH = 3
 """If a search may read more than this many times the length of its window, starts are tried one by one instead."""
-_ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 Starts = Callable[[bytes, int, int], list[int]]
 """`starts(data, first, last)`: the offsets of keywords in `data[first:last]`, ascending."""
@@ -82,8 +80,6 @@ class Matcher:
             return self._beside_names(ends, document.data)
         if self._is_flood(ends, document):
             return self._everywhere(document.data)
-        if self._rule.term_lengths and self._has_triggers:
-            return self._terms(ends, document.data)
         return self._in_windows(ends, document.data)
 
     def _is_flood(self, ends: Sequence[int], document: Document) -> bool:
@@ -158,21 +154,6 @@ class Matcher:
             if match is not None:
                 yield match
                 done = match.end()
-
-    def _terms(self, ends: Sequence[int], data: bytes) -> Iterator[Match[bytes]]:
-        done = 0
-        for end in ends:
-            if data[end : end + 1].isalnum():
-                continue
-            for length in self._rule.term_lengths:
-                at = end - length
-                if at < done or (at > 0 and data[at - 1] in _ALNUM):
-                    continue
-                match = self._regex.match(data, at, end + self._reach)
-                if match is not None:
-                    yield match
-                    done = match.end()
-                    break
 
 
 def _keyword_starts(words: tuple[bytes, ...], with_hyperscan: bool) -> Starts:

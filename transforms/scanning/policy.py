@@ -5,6 +5,8 @@
       email: keep               # keep: reported, text unchanged      redact: replaced by a placeholder
       author_name: redact       # drop: the row is rejected           off: not searched for
     rule_files: [ours.toml]     # additional rules, in the format of `rules.py`
+    term_lists:                 # files of terms, one a line, by the type that their findings get
+      code_name: names.txt
     min_confidence: 0.5         # findings with a lower confidence are kept, whatever their type's action
     columns:                    # text columns other than the content, by name; "*": all others
       path: redact              # keep: findings are reported (the default)   redact: what the actions redact or
@@ -18,6 +20,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +30,8 @@ from model.errors import ConfigError, one_line, shown
 from transforms.scanning.rule import RuleSet
 from transforms.scanning.rule_check import check_rule_file
 from transforms.scanning.rules import load_rules
-from transforms.scanning.safety import MALICIOUS_CODE, SIGNAL_PREFIX
+from transforms.scanning.unsafe.combinations import MALICIOUS_CODE, SIGNAL_PREFIX
+from transforms.scanning.unsafe.terms import read_term_list
 from transforms.user_files import load_yaml, located, read_text
 
 OFF = "off"
@@ -36,8 +40,9 @@ COLUMN_ACTIONS = ("keep", "redact", OFF)
 VERBATIM_COPY = "verbatim_copy"
 PRESETS_DIRECTORY = Path(__file__).parent / "policies"
 PRESETS = ("strict", "default", "annotate")
-_KEYS = ("extends", "actions", "rule_files", "min_confidence", "columns")
+_KEYS = ("extends", "actions", "rule_files", "term_lists", "min_confidence", "columns")
 _OTHER_COLUMNS = "*"
+_TYPE_NAME = re.compile("[a-z][a-z0-9_]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Policy:
         name: Name of the preset or file.
         actions: An action for every type that the rules can report.
         rule_files: The user's rule files.
+        term_lists: The user's lists of terms, as types and files.
         min_confidence: Findings with a lower confidence are reported and kept.
         columns: An action for text columns other than the content, by name or role (`path`, `repo_name`); `*` for all
             that aren't named.
@@ -56,6 +62,7 @@ class Policy:
     name: str
     actions: Mapping[str, str] = field(default_factory=dict)
     rule_files: tuple[str, ...] = ()
+    term_lists: tuple[tuple[str, str], ...] = ()
     min_confidence: float = 0.0
     columns: Mapping[str, str] = field(default_factory=dict)
 
@@ -67,9 +74,11 @@ class Policy:
     def rules(self) -> RuleSet:
         """The rules of the types that are not off, including signals if malicious code is not off."""
         wanted = {name for name, action in self.actions.items() if action != "off"}
-        rules = load_rules(*self.rule_files).rules
+        known = load_rules(*self.rule_files)
+        listed = (read_term_list(finding_type, Path(file)) for finding_type, file in self.term_lists)
         return RuleSet(
-            tuple(r for r in rules if (MALICIOUS_CODE if r.type.startswith(SIGNAL_PREFIX) else r.type) in wanted)
+            tuple(r for r in known.rules if (MALICIOUS_CODE if r.type.startswith(SIGNAL_PREFIX) else r.type) in wanted),
+            tuple(terms for terms in (*known.terms, *listed) if terms.type in wanted),
         )
 
     def action(self, finding_type: str, confidence: float) -> str:
@@ -128,13 +137,14 @@ def _build(name: str, content: dict[str, Any], base: Mapping[str, str], director
     files = tuple(str((directory or PRESETS_DIRECTORY) / file) for file in _rule_files(content))
     for file in files:
         check_rule_file(Path(file))
-    types = known_types(load_rules(*files))
+    lists = _term_lists(content.get("term_lists", {}), directory or PRESETS_DIRECTORY)
+    types = tuple(sorted({*known_types(load_rules(*files)), *(finding_type for finding_type, _ in lists)}))
     given = _actions(content.get("actions", {}), types)
     confidence = content.get("min_confidence", 0.0)
     if not isinstance(confidence, (int, float)) or isinstance(confidence, bool) or not 0 <= confidence <= 1:
         raise ConfigError(f"min_confidence is {shown(confidence)}; it must be between 0 and 1")
     actions = {finding_type: {**base, **given}.get(finding_type, "redact") for finding_type in types}
-    return Policy(name, actions, files, float(confidence), _columns(name, content.get("columns", {})))
+    return Policy(name, actions, files, lists, float(confidence), _columns(name, content.get("columns", {})))
 
 
 def _columns(name: str, given: Any) -> dict[str, str]:
@@ -155,6 +165,23 @@ def _rule_files(content: dict[str, Any]) -> list[str]:
     if wrong:
         raise ConfigError(f"rule_files contains {shown(wrong[0])}; it must be a list of files, e.g. [ours.toml]")
     return list(files)
+
+
+def _term_lists(given: Any, directory: Path) -> tuple[tuple[str, str], ...]:
+    """The lists of terms that a policy file names, each of which was read once."""
+    if not isinstance(given, dict):
+        raise ConfigError(f"term_lists is {shown(given)}; it must map types to files, e.g. {{code_name: names.txt}}")
+    lists = []
+    for finding_type, file in given.items():
+        if not isinstance(finding_type, str) or not _TYPE_NAME.fullmatch(finding_type):
+            raise ConfigError(
+                f"term_lists has the type {shown(finding_type)}; use letters, digits and `_`, as code_name"
+            )
+        if not isinstance(file, str):
+            raise ConfigError(f"term_lists.{finding_type} is {shown(file)}; it must be a file")
+        read_term_list(finding_type, directory / file)
+        lists.append((finding_type, str(directory / file)))
+    return tuple(lists)
 
 
 def _actions(given: Any, types: tuple[str, ...]) -> dict[str, str]:

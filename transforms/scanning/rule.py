@@ -11,10 +11,10 @@ from functools import cached_property
 
 from transforms.scanning.prefixes import starts_with_literal
 from transforms.scanning.trigger import Trigger, derive_trigger, escape_literal
+from transforms.scanning.unsafe.terms import TermList
 
 BESIDE = (r"(?<![A-Za-z0-9_\-+/.#%&])", r"(?![A-Za-z0-9_])(?![+/=-][A-Za-z0-9])")
 """Characters that may not precede and follow a value near a provider's name."""
-_TERMS = re.compile(r"\(\?<!\[A-Za-z0-9\]\)\(\?P<v>\(\?i:((?:\[[^\]|]+\]|\|)+)\)\)\(\?!\[A-Za-z0-9\]\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,6 @@ class Rule:
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
     anchored: bool = False
-    hashes: tuple[str, ...] = ()
     files: str = ""
     fold: str = ""
     trigger_pattern: str = ""
@@ -79,13 +78,6 @@ class Rule:
         return re.compile((BESIDE[0] + self.value + BESIDE[1]).encode("utf-8")) if self.value else None
 
     @cached_property
-    def term_lengths(self) -> tuple[int, ...]:
-        """Lengths in bytes of the terms of a rule with hashed terms (`terms.rule_entry`), longest first; empty for
-        other rules."""
-        shapes = _TERMS.fullmatch(self.pattern) if self.hashes else None
-        return tuple(sorted({shape.count("[") for shape in shapes.group(1).split("|")}, reverse=True)) if shapes else ()
-
-    @cached_property
     def value_group(self) -> str | int:
         """The group of the value: `v`, or 0 for the entire match."""
         return "v" if "v" in self.regex.groupindex else 0
@@ -98,17 +90,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """Rules in a fixed order, with the hash that identifies them in a dataset's lineage."""
+    """Rules in a fixed order and lists of terms, with the hash that identifies them in a dataset's lineage."""
 
     rules: tuple[Rule, ...]
+    terms: tuple[TermList, ...] = ()
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over all fields of the rules, 16 hex digits."""
-        text = json.dumps([asdict(rule) for rule in self.rules], sort_keys=True)
+        """SHA-256 over all fields of the rules and lists, 16 hex digits."""
+        fields = [*map(asdict, self.rules), *(terms.identity for terms in self.terms)]
+        text = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
     @property
     def types(self) -> tuple[str, ...]:
         """The types that these rules can report, sorted."""
-        return tuple(sorted({rule.type for rule in self.rules}))
+        return tuple(sorted({rule.type for rule in self.rules} | {terms.type for terms in self.terms}))

@@ -14,7 +14,6 @@ A file contains `family`, optional `[defaults]`, and `rules`, an array of tables
     source      the provider's documentation
     specificity 0 to 2, see `Finding`
     anchored    whether each match starts with a keyword
-    hashes      hashes of terms, see `terms.py`
     like        recipes of values that must be found
     unlike      recipes of text that must not be found
     files       "", or "settings" for files of names and values only, or "phones" for tables with a column of phones
@@ -35,13 +34,14 @@ from typing import Any
 from model.errors import SHOWN_CHARS, ConfigError, one_line, shown
 from transforms.scanning.folds import FOLDS
 from transforms.scanning.rule import BESIDE, Rule, RuleSet
+from transforms.scanning.unsafe.terms import own_terms
 from transforms.scanning.validators.registry import VALIDATORS
 from transforms.user_files import read_text
 
 RULES_DIRECTORY = Path(__file__).parent / "rules"
 CONTEXTS = ("", "comment_or_string")
 FILES = ("", "settings", "phones")
-_WORDS = ("near", "keywords", "hashes", "like", "unlike")
+_WORDS = ("near", "keywords", "like", "unlike")
 _NUMBERS = ("confidence", "specificity")
 _TEXTS = {"token", "trigger", *Rule.__dataclass_fields__}
 _BOUNDARY = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\[\d\dm)|(?<=%[0-9A-F][0-9A-F]))"
@@ -54,7 +54,7 @@ NEAR_GAP_BYTES = 24 + 3 * (6 + 16) + 6
 
 
 def load_rules(*extra_files: str | Path) -> RuleSet:
-    """Reads codemill's rules and then the user's files. Raises ConfigError (one line: file, rule, reason)."""
+    """Reads codemill's rules and terms, then the user's rule files. Raises ConfigError (file, rule, reason)."""
     rules: dict[str, Rule] = {}
     for rule in _own_rules():
         rules[rule.id] = rule
@@ -63,7 +63,7 @@ def load_rules(*extra_files: str | Path) -> RuleSet:
             if rule.id in rules:
                 raise ConfigError(f"{path.name}: rule {rule.id} is defined twice; give it another id")
             rules[rule.id] = rule
-    return RuleSet(tuple(rules.values()))
+    return RuleSet(tuple(rules.values()), own_terms())
 
 
 @functools.cache

@@ -30,7 +30,8 @@ from transforms.scanning.folds import FOLDS
 from transforms.scanning.matching import Matcher
 from transforms.scanning.rule import Rule, RuleSet
 from transforms.scanning.rules import FILES
-from transforms.scanning.safety import combine_signals
+from transforms.scanning.unsafe.combinations import combine_signals
+from transforms.scanning.unsafe.term_finder import TermFinder
 from transforms.scanning.validators.registry import (
     ASKS_IF_TEXT,
     LOOKS_BEHIND_BYTES,
@@ -45,6 +46,8 @@ _DENSE_BYTES = 256
 """With more than one trigger per this many bytes, lines probably repeat, so their results are cached. In other texts
 the cache costs more than it saves, because it checks for every match whether it is in a string."""
 _MAX_REMEMBERED = 1024
+_TERM_CONFIDENCE = 0.8
+_TERM_SPECIFICITY = 2
 
 
 class Backend(Protocol):
@@ -150,6 +153,7 @@ class Scanner:
         self._validators = [VALIDATORS[rule.validator] if rule.validator else None for rule in rules.rules]
         self._need_path = {i for i, rule in enumerate(rules.rules) if rule.validator in NEEDS_PATH}
         self._matchers: list[Matcher | None] = [None] * len(rules.rules)
+        self._terms = TermFinder(rules.terms, self._has_triggers) if rules.terms else None
 
     def scan(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
         """Findings in a text, without overlaps, in order. Lone surrogates and NUL are ordinary characters."""
@@ -163,15 +167,33 @@ class Scanner:
         findings: list[Finding] = []
         for index in sorted(found):
             findings += self._confirm(index, found[index], document)
-        if not findings:
-            return findings
-        return combine_signals(_with_char_offsets(findings, data, len(data) == len(text)))
+        if findings:
+            findings = combine_signals(_with_char_offsets(findings, data, len(data) == len(text)), document)
+        return findings + self._find_terms(text, document) if self._terms is not None else findings
+
+    def _find_terms(self, text: str, document: Document) -> list[Finding]:
+        assert self._terms is not None
+        found, char, byte = [], 0, 0
+        for hit in self._terms.find(text):
+            start = byte = byte + len(text[char : hit.start].encode("utf-8", "surrogatepass"))
+            char, value = hit.start, text[hit.start : hit.end].encode("utf-8", "surrogatepass")
+            if (hit.terms.in_text and not document.lexical.is_text(start)) or self._terms.is_benign(hit, text):
+                continue
+            found.append(
+                Finding(
+                    hit.terms.type, hit.terms.name, hit.start, hit.end, start, start + len(value), _TERM_CONFIDENCE,
+                    True, _TERM_SPECIFICITY, keyed_hash(value, self._hash_key),
+                )
+            )  # fmt: skip
+        return found
 
     def may_find(self, text: str) -> bool:
         """Whether a text without a path has a trigger of any rule that may find something there. Most short texts have
         none, so `scan` finds nothing; this costs a fifth of it."""
         found = self._backend.ends(text.encode("utf-8", "surrogatepass"), kinds=())
-        return not found.keys() <= self._need_path
+        if not found.keys() <= self._need_path:
+            return True
+        return self._terms is not None and self._terms.may_find(text)
 
     def compile_patterns(self) -> None:
         """Compiles all exact patterns. Raises re.error or ConfigError."""

@@ -26,14 +26,14 @@ def folder(tmp_path, monkeypatch) -> Path:
 def compiled(monkeypatch) -> list[int]:
     """The number of expressions of each database that is compiled."""
     counts: list[int] = []
-    compile_database = databases._compiled
+    compile_database = databases.compile_expressions
 
     def counting(expressions, ids):
         counts.append(len(ids))
         return compile_database(expressions, ids)
 
     databases._environment()  # compiles a small one, once
-    monkeypatch.setattr(databases, "_compiled", counting)
+    monkeypatch.setattr(databases, "compile_expressions", counting)
     return counts
 
 

@@ -171,4 +171,4 @@ def test_adversarial_text_yields_no_finding_and_ends(scanner, text):
 
 
 def test_the_rule_set_has_one_order_and_one_hash():
-    assert RULES.hash == RuleSet(RULES.rules).hash == load_rules().hash
+    assert RULES.hash == RuleSet(RULES.rules, RULES.terms).hash == load_rules().hash

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from re import Match
 
-from transforms.scanning import safety
 from transforms.scanning.candidate import Candidate, Verdict
 from transforms.scanning.validators import (
     assignments,
@@ -50,7 +49,6 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         secret_values.sql_password,
         secret_values.private_key_block,
         secret_values.url_password,
-        safety.hashed_term,
         personal_values.author_name,
         email_addresses.email_address,
         personal_values.global_ipv4,

@@ -1,0 +1,1 @@
+"""Unsafe content: terms, and signals of malicious code."""
