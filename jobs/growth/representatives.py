@@ -154,7 +154,7 @@ def _sharing(output: OutputFolder, keys: npt.NDArray[np.uint32]) -> Iterator[Pla
                 for name, group, row in zip(*(found[n].to_pylist() for n in SCHEMA.names[:3]), strict=True):
                     yield Place(output.edition, name, group, row)
     except FileNotFoundError:
-        if storage.exists(output.job.join("duplicates.parquet")):
+        if storage.list_names(output.job.rows):
             raise ConfigError(
                 f"{output} can't grow: {output.job.representatives} is missing, since an earlier version of codemill "
                 "made it; make it anew in another --output"

@@ -22,7 +22,7 @@ FILTER = ("filter", "--policy", "none", "--no-decontaminate", "--no-quality")
 _FORKER = """
 import json, os, sys, traceback
 import jobs.dedup, jobs.driver.driver, jobs.filter, jobs.finalize.merge, jobs.grouping.depending
-import transforms.filters.work, transforms.opt_out.work
+import jobs.collecting.growing, transforms.filters.work, transforms.opt_out.work
 from jobs import cli
 from jobs.driver.runners import LocalRunner
 from jobs.execution import supervisor
@@ -70,6 +70,10 @@ class Nights:
         """The exit code of a run, -9 if it was killed."""
         argv = [*self._job, "--input", str(folder / "in"), "--output", str(folder / output)]
         argv += ["--progress", "none", "--unit_rows", "3", *more]
+        return self.call(folder, argv, failpoint)
+
+    def call(self, folder: Path, argv: list[str], failpoint: str = "none=raise") -> int:
+        """The exit code of a command line, -9 if it was killed."""
         self._number += 1
         case = {"argv": argv, "failpoint": failpoint, "log": str(folder / "log"), "number": self._number}
         assert self._process.stdin is not None and self._process.stdout is not None
