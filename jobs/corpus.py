@@ -6,7 +6,8 @@ bytes. Row groups are as large as a unit of work, so later jobs read each group 
 that has worked on its files.
 
 Shards are written under a name of this run's own and get their final names at the end; `COMPLETED` comes last. An
-interrupted run is repeated from the start, and takes away what that had published already. Files are worked on in
+interrupted run is repeated from the start, and takes away what that had published already. With `--grow`, a complete
+corpus takes in what is new or has changed as a further edition (`jobs.collecting.growing`). Files are worked on in
 several processes (`jobs.collecting`), and the rows are the same bytes for any number of them.
 Memory: a few row groups a process.
 """
@@ -14,6 +15,7 @@ Memory: a few row groups a process.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import sys
 import time
@@ -23,12 +25,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs.options import OptOutOptions, ReportOptions, RerunOptions, option
+from jobs.options import GrowOptions, OptOutOptions, ReportOptions, RerunOptions, option
 from jobs.terminal.escapes import keep_line, print_line
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
     from jobs.collecting.collect import Collection, RowWork
+    from jobs.collecting.output import CorpusFiles
     from jobs.monitoring.run import Run
     from jobs.storage.folders import OutputFolder
     from transforms.corpus.sources import Source
@@ -44,7 +47,7 @@ WORKER_MB = 160  # what a worker needs: 141 MB were seen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OptOutOptions, ReportOptions, RerunOptions):
+class Options(GrowOptions, OptOutOptions, ReportOptions, RerunOptions):
     """Make a corpus in Parquet from folders, git work trees (their tracked files) and archives."""
 
     resumes = True
@@ -133,21 +136,40 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
         options = freeze_opt_out(options)
     output = OutputFolder(options.output)
-    with monitored("corpus", options) as run, _collection(options, _open_sources(options)) as collection:
-        finished = claim_output(output, options, shared=options.share_job_folder)
-        if finished is None:
+    sources = _open_sources(options)
+    with monitored("corpus", options) as run, _collection(options, _named(options, sources)) as collection:
+        _finish_interrupted(options, output)
+        finished = claim_output(output, options, shared=options.share_job_folder, grows=options.grow)
+        if finished is None or options.grow:
             with acquire(output.job, break_lock=options.break_lock) as lock:
                 # Another run may have ended since.
-                finished = claim_output(output, options, shared=options.share_job_folder)
-                if finished is None:
-                    try:
+                finished = claim_output(output, options, shared=options.share_job_folder, grows=options.grow)
+                summary = None
+                try:
+                    if finished is None:
                         summary = storage.with_new_attempts(lambda: _make(options, collection, run))
-                    except BaseException as error:
-                        if lock.still_held():
-                            keep_failure(output, run.failure(error))
-                        raise
+                    elif options.grow:
+                        summary = storage.with_new_attempts(lambda: _grow(options, collection, run))
+                except BaseException as error:
+                    if lock.still_held():
+                        keep_failure(output, run.failure(error))
+                    raise
+                if summary is not None:
                     return _end(options, collection, summary, run)
+        assert finished is not None
         return _tell_complete(options, output, collection, finished, run)
+
+
+def _finish_interrupted(options: Options, output: OutputFolder) -> None:
+    """Carries out a change that was decided by a run that has ended: of a further edition, or of `codemill forget`."""
+    from jobs.finalize.rewriting import finish_pending
+    from jobs.ledger.completed import has_pending
+    from jobs.ledger.lock import acquire
+
+    if has_pending(output):
+        with acquire(output.job, break_lock=options.break_lock):
+            finish_pending(output)
+        print_line(f"codemill corpus: {output}: finished a change that was interrupted", sys.stderr)
 
 
 def _tell_complete(
@@ -161,14 +183,14 @@ def _tell_complete(
     say = keep_line if options.quiet else print_line
     say(f"{options.output} is complete already: {counts_line(finished)}")
     news = ""
-    if not options.input_frozen:
+    if not options.input_frozen and not options.grow:
         from jobs.collecting.news import news_of_sources
 
-        news = news_of_sources(output, [each for each in collection.sources if not collection.entries_of(each[0])])
+        news = news_of_sources(output, collection.sources, _read_opt_out(options.opt_out))
     if news:
         print_line(
-            f"codemill corpus: {news}; none of it is in this output: choose another --output to take it in, or pass "
-            "--input_frozen if that is meant",
+            f"codemill corpus: {news}; none of it is in this output: --grow takes it in; pass --input_frozen if "
+            "that is meant",
             sys.stderr,
         )
     return _end(options, collection, finished, run, is_news=bool(news))
@@ -230,14 +252,27 @@ def _tell_unread(summary: Mapping[str, Any], output: str) -> bool:
     return bool(unread)
 
 
-def _collection(options: Options, sources: Sequence[Source]) -> Collection:
+def _named(options: Options, sources: Sequence[Source]) -> Sequence[tuple[Source, str]]:
+    """Each source with its public name."""
+    from jobs import storage
+    from jobs.plan.input_paths import public_names
+    from jobs.storage.folders import OutputFolder
+
+    output = OutputFolder(options.output)
+    if storage.exists(output.completed):
+        from jobs.collecting.growing import named_sources
+
+        return named_sources(output, sources)
+    return list(zip(sources, public_names([os.path.abspath(source.path) for source in sources]), strict=True))
+
+
+def _collection(options: Options, sources: Sequence[tuple[Source, str]]) -> Collection:
     from jobs.collecting.collect import Collection
     from jobs.execution.processes import workers_that_fit
-    from jobs.plan.input_paths import public_names
     from transforms.corpus.origin import GroupLimits
 
     return Collection(
-        list(zip(sources, public_names([os.path.abspath(source.path) for source in sources]), strict=True)),
+        sources,
         workers_that_fit(options.workers, WORKER_MB),
         _row_work,
         limits=GroupLimits(rows=options.group_rows, num_bytes=options.group_mb * 1e6),
@@ -262,15 +297,49 @@ def _row_work() -> RowWork:
 
 
 def _make(options: Options, collection: Collection, run: Run) -> dict[str, Any]:
-    from jobs.collecting.card import counts_line
-    from jobs.terminal.display import count_line
+    started = time.monotonic()
+    files = _collected(options, collection, run)
+    if files.counts["seen"] == 0:
+        raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
+    summary = files.publish(_public(options), run.facts.run_id, time.monotonic() - started)
+    _tell_counts(options, summary, started)
+    return summary
+
+
+def _grow(options: Options, collection: Collection, run: Run) -> dict[str, Any] | None:
+    """Makes a further edition of a complete corpus; returns its summary, or None if nothing is new."""
+    from jobs.collecting.growing import grow
+    from jobs.collecting.output import told_of_run
+    from jobs.options import semantic_options
+    from jobs.storage.folders import OutputFolder
 
     started = time.monotonic()
+
+    def collect(sources: Sequence[tuple[Source, str]]) -> CorpusFiles:
+        with _collection(options, sources) as new:
+            return _collected(options, new, run)
+
+    summary = grow(
+        OutputFolder(options.output),
+        collection.sources,
+        json.loads(json.dumps(semantic_options(options))),
+        _read_opt_out(options.opt_out),
+        drops_gone=options.drop_gone,
+        collect=collect,
+        tell=lambda: told_of_run(_public(options), run.facts.run_id, time.monotonic() - started),
+    )
+    if summary is not None:
+        _tell_counts(options, summary, started)
+    return summary
+
+
+def _collected(options: Options, collection: Collection, run: Run) -> CorpusFiles:
+    """The rows of all files, in files under this run's own name."""
+    from jobs.terminal.display import count_line
+
     parts = collection.parts()
     first = list(itertools.islice(parts, 1))  # before what writes is imported, so that workers have something to do
     from jobs.collecting.output import CorpusFiles
-    from jobs.finalize.publishing import public_options
-    from jobs.options import semantic_options
     from jobs.storage.folders import OutputFolder
 
     files = CorpusFiles(
@@ -281,13 +350,22 @@ def _make(options: Options, collection: Collection, run: Run) -> dict[str, Any]:
             files.add(part)
             line.update(files.counts["seen"], f"{files.counts['rejected']} rejected, {repo_name}")
             run.progress(files_seen=files.counts["seen"], rejected=files.counts["rejected"])
-    if files.counts["seen"] == 0:
-        raise ConfigError(f"no files in {' '.join(options.source)}{' that match' if options.include else ''}")
-    public = public_options("corpus", semantic_options(options))
-    summary = files.publish(public, run.facts.run_id, time.monotonic() - started)
+    return files
+
+
+def _public(options: Options) -> dict[str, Any]:
+    from jobs.finalize.publishing import public_options
+    from jobs.options import semantic_options
+
+    return public_options("corpus", semantic_options(options))
+
+
+def _tell_counts(options: Options, summary: Mapping[str, Any], started: float) -> None:
+    from jobs.collecting.card import counts_line
+
     say = keep_line if options.quiet or options.summary == "-" else print_line
-    say(f"{counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
-    return summary
+    edition = f"edition {summary['editions'][-1]['edition']}: " if "editions" in summary else ""
+    say(f"{edition}{counts_line(summary)} in {time.monotonic() - started:.1f} s -> {options.output}")
 
 
 def _open_sources(options: Options) -> list[Source]:

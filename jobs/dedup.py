@@ -17,10 +17,10 @@ import functools
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from jobs.options import CommonOptions, OptOutOptions, from_all_options, option
+from jobs.options import CommonOptions, GrowOptions, OptOutOptions, from_all_options, option
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from jobs.grouping.duplicates import Duplicates, Entry, PlannedRows
     from transforms.fused_work import RowsBefore
     from transforms.opt_out.rows import RowMatcher
+    from transforms.rows.columns import ColumnMap
     from transforms.rows.rejections import RejectedRow, Rejection
     from transforms.work import Unit, UnitResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OptOutOptions, CommonOptions):
+class Options(GrowOptions, OptOutOptions, CommonOptions):
     """Remove exact and near duplicates among the files of a corpus, or among generated middles."""
 
     threshold: float = option(
@@ -72,9 +73,10 @@ def build_work(options: Mapping[str, Any]) -> DedupWork:
 def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
     from jobs.driver.driver import run_job
+    from jobs.grouping.depending import duplicates_of
     from jobs.options import all_options
 
-    return run_job("dedup", options, beam_args, build_work(all_options(options)))
+    return run_job("dedup", options, beam_args, build_work(all_options(options)), dependents=duplicates_of)
 
 
 @dataclass
@@ -128,12 +130,13 @@ class DedupWork:
         """Opens the job's clusters; the first worker to open them creates them."""
         from jobs.execution.processes import processes_of
         from jobs.grouping.duplicates import PlannedRows, find_or_make
+        from jobs.growth.editions import newest
         from jobs.plan.job_file import read_job
         from jobs.plan.units import read_plan
         from jobs.storage.folders import OutputFolder
 
         o = self.options
-        output = OutputFolder(o.output)
+        output = newest(OutputFolder(o.output))
         job = read_job(output)
         if job is None:  # a dry run's sample: there is no plan yet, so nothing counts as a duplicate
             return
@@ -149,7 +152,17 @@ class DedupWork:
             processes=processes_of(o, self).workers,
             paths=self._paths,
             before=self.before,
+            columns=self._in_output(job.column_map),
         )
+
+    def _in_output(self, columns: ColumnMap) -> tuple[str, str | None]:
+        """The output's columns with the texts that are compared, and with their paths."""
+        own = {field.name for field in _result_fields()}
+        text = self.options.text_column or columns.content
+        names = (None if name is None else f"input_{name}" if name in own else name for name in (text, columns.path))
+        found, path = names
+        assert found is not None
+        return found, path
 
     def run(self, unit: Unit, table: pa.Table, rows: list[int]) -> UnitResult:
         """Keeps one row per cluster and rejects the others; each rejected record names the row kept instead."""
@@ -231,7 +244,8 @@ class DedupWork:
         if entry.kind not in ("exact", "near"):  # it could not be compared
             return Rejection("dedup", entry.kind, entry.detail or "")
         assert self._planned is not None
-        uri, row_group, row = self._planned.place(entry.kept)
+        where = entry.earlier
+        uri, row_group, row = self._planned.place(entry.kept) if where is None else astuple(where)[1:]
         twin = f"{entry.kept_path}, " if entry.kept_path else ""
         detail = f"of {twin}row {row} in row group {row_group} of {uri}: similarity {entry.similarity}"
         return Rejection("dedup", f"{entry.kind}_duplicate", detail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, Final
 
 from jobs import storage
 from jobs.ledger.completed import has_pending
@@ -14,14 +14,20 @@ from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 from transforms.corpus.origin import SCHEMA_VERSION
 
+MAY_CHANGE: Final = ("source", "opt_out_sha256")
+"""Options that may be others in a further edition."""
 
-def claim_output(output: OutputFolder, options: OptionSet, *, shared: bool) -> dict[str, Any] | None:
+
+def claim_output(
+    output: OutputFolder, options: OptionSet, *, shared: bool, grows: bool = False
+) -> dict[str, Any] | None:
     """Makes the output this job's own and returns None, or its summary where it is complete.
 
     Args:
         output: The folder.
         options: The job's options.
         shared: Whether other users may open the folder `_job`.
+        grows: Whether a complete output is to take in what is new.
 
     Raises:
         ConfigError: The output is another job's, or was begun with other options.
@@ -38,11 +44,19 @@ def claim_output(output: OutputFolder, options: OptionSet, *, shared: bool) -> d
     if found.get("job", found.get("name")) != "corpus":
         raise ConfigError(f"{output} belongs to another job; choose another --output")
     now = json.loads(json.dumps(semantic_options(options)))
-    if changes := changed_options({**defaults_of(options, now), **found["options"]}, now):
+    before = {**defaults_of(options, now), **found["options"]}
+    if grows and storage.exists(output.completed):
+        before |= {name: now[name] for name in MAY_CHANGE if name in now}
+    if changes := changed_options(before, now):
         raise ConfigError(f"{output} was started with other options: {'; '.join(changes)}; choose another --output")
     if has_pending(output):
         raise ConfigError(f"{output} has a removal that was interrupted; run the same codemill forget again first")
     whole = _whole_summary(output) if storage.exists(output.completed) else None
+    if whole is None and found.get("edition", 1) > 1:
+        raise ConfigError(
+            f"{output} isn't complete anymore: files of it are missing, and it has several editions, so it can't be "
+            "made again; restore them, or choose another --output"
+        )
     if whole is None and storage.exists(output.job.forgotten):
         raise ConfigError(
             f"{output} isn't complete anymore, and made again it would have rows that were forgotten "

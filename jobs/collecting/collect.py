@@ -105,7 +105,7 @@ class Collection:
         for number, (source, name) in enumerate(self.sources):
             for part in self._parts_while(number, source, name):
                 yield source.repo_name, part
-        repo_name = self.sources[-1][0].repo_name
+        repo_name = self.sources[-1][0].repo_name if self.sources else ""
         while not self._workers.is_idle:
             for part in self._wait():
                 yield repo_name, part

@@ -49,7 +49,7 @@ class CorpusFiles:
             return RowFiles(prefix, schema, file_bytes=file_bytes, group_rows=limits.rows, group_bytes=limits.num_bytes)
 
         self.counts: Counter[str] = Counter()
-        self._notice = Notice()
+        self.notice = Notice()
         self._output = output
         self._kept = files("kept", CORPUS_SCHEMA)
         self._rejected = files("rejected", REJECTED_SCHEMA)
@@ -75,7 +75,12 @@ class CorpusFiles:
         self.counts += part.counts
         self.counts["seen"] += part.num_files
         if part.attribution.rows:
-            self._notice.add(part.attribution)
+            self.notice.add(part.attribution)
+
+    @property
+    def paths(self) -> dict[str, list[str]]:
+        """The files as they are written, by the beginning of their final names."""
+        return {"data/train": self._kept.paths, "rejected/rejected": self._rejected.paths}
 
     def publish(self, options: Mapping[str, Any], run_id: str, seconds: float) -> dict[str, Any]:
         """Gives the files their final names, then writes the pages and `COMPLETED`, in this order.
@@ -88,21 +93,13 @@ class CorpusFiles:
         counts = self.counts
         assert counts["seen"] == counts["kept"] + counts["rejected"], f"files were lost: {counts}"
         published = set()
-        for name, paths in (("data/train", self._kept.paths), ("rejected/rejected", self._rejected.paths)):
+        for name, paths in self.paths.items():
             for index, path in enumerate(paths):
                 final = f"{name}-{index:05}-of-{len(paths):05}.parquet"
                 storage.publish(path, self._output.join(final))
                 published.add(final)
         remove_stale(self._output, published)
-        summary = self._summary() | {
-            "run_id": run_id,
-            "state": "complete",
-            "exit_codes": [],  # the job's, once it knows them
-            "options": dict(options),
-            "versions": installed_versions(),
-            "finished": utc_now(),
-            "seconds": round(seconds, 3),
-        }
+        summary = self.summary() | told_of_run(options, run_id, seconds)
         self._write_pages(summary)
         failpoint(BEFORE_CLEANING)
         # Before the mark, so that nothing is left whenever it is killed: what isn't complete is made again.
@@ -112,9 +109,10 @@ class CorpusFiles:
         failpoint(AFTER_COMPLETED)
         return summary
 
-    def _summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
+        """What the summary says of the rows."""
         counts, licenses = self.counts, Counter[str]()
-        for repository in self._notice.repositories.values():
+        for repository in self.notice.repositories.values():
             licenses.update({f"license/{name}": count for name, count in repository.licenses.items()})
         return {
             "job": "corpus",
@@ -123,7 +121,7 @@ class CorpusFiles:
             "rows_rejected": counts["rejected"],
             "bytes_kept": counts["bytes"],
             "shards": len(self._kept.paths),
-            "repositories": len(self._notice.repositories),
+            "repositories": len(self.notice.repositories),
             "languages": _by_count(counts, "language/"),
             "licenses": _by_count(licenses, "license/"),
             "src_encoding_confidence": _by_count(counts, "confidence/"),
@@ -131,10 +129,29 @@ class CorpusFiles:
         }
 
     def _write_pages(self, summary: Mapping[str, Any]) -> None:
-        write_notice(self._output, self._notice)
+        write_notice(self._output, self.notice)
         storage.write_bytes(self._output.card, card(summary).encode())
         storage.write_bytes(self._output.report, corpus_report(summary).encode())
         storage.write_bytes(self._output.summary, summary_text(summary))
+
+
+def told_of_run(options: Mapping[str, Any], run_id: str, seconds: float) -> dict[str, Any]:
+    """What a run that ends well says of itself in the summary.
+
+    Args:
+        options: As they may be published.
+        run_id: The run's id.
+        seconds: What it took.
+    """
+    return {
+        "run_id": run_id,
+        "state": "complete",
+        "exit_codes": [],  # the job's, once it knows them
+        "options": dict(options),
+        "versions": installed_versions(),
+        "finished": utc_now(),
+        "seconds": round(seconds, 3),
+    }
 
 
 def sweep(output: OutputFolder) -> None:

@@ -29,6 +29,7 @@ from jobs.execution.orders import around
 from jobs.execution.sample import Sample
 from jobs.finalize.finalize import sweep
 from jobs.finalize.rewriting import finish_pending
+from jobs.growth.again import Dependents
 from jobs.growth.editions import discard, is_of_edition, newest
 from jobs.growth.planning import MAY_CHANGE, Growth, changed_for_growth, freeze_growth, growth_line, plan_growth
 from jobs.ledger.completed import has_pending, missing_files, read_completed
@@ -60,6 +61,7 @@ def run_job(
     reads: Callable[[Runner], str] | None = None,
     restore: Callable[[Runner], None] | None = None,
     results: Callable[[], list[str]] | None = None,
+    dependents: Dependents | None = None,
 ) -> int:
     """Runs a job and returns its exit code: 0 done, 1 a bug, 2 opt-out lists that must match and don't, 3 finished with
     failed units, damaged input or too many errors of its own stages, 5 fewer rows kept than asked for, 4 done, but the
@@ -74,6 +76,7 @@ def run_job(
             units read them instead of the input.
         restore: Makes these files again if they are gone; called before units run.
         results: Reckons what the published rows say (`jobs.finalize.finalize`).
+        dependents: Which rows must be decided again when others leave a dataset that grows.
 
     Raises:
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
@@ -83,7 +86,8 @@ def run_job(
     if is_dataflow(beam_args):
         check_paths(options)
     with monitored(job_name, options) as run:
-        setup = JobSetup.of(run, job_name, options, beam_args, work, restore=restore, results=results)
+        hooks: dict[str, Any] = {"restore": restore, "results": results, "dependents": dependents}
+        setup = JobSetup.of(run, job_name, options, beam_args, work, **hooks)
         return _run(run, _Driver(setup, reads))
 
 
@@ -238,7 +242,14 @@ class _Driver:
 
     def _plan_growth(self, base: OutputFolder, job: JobFile) -> Growth | None:
         return plan_growth(
-            base, job, self.options, all_options(self.options), self.work, self.setup.say, self.runner.read_footers
+            base,
+            job,
+            self.options,
+            all_options(self.options),
+            self.work,
+            self.setup.say,
+            self.runner.read_footers,
+            self.setup.dependents,
         )
 
     def _run_locked(

@@ -14,6 +14,7 @@ from jobs.execution.processes import units_in_flight
 from jobs.execution.supervisor import uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.finalize.finalize import finalize
+from jobs.growth.rows import identity_map
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.options import GrowOptions, all_options
 from jobs.plan.freezing import PlannedJob, freeze
@@ -90,7 +91,7 @@ class EditionRun:
             job_dir=self.output.job,
             config_hash=job.config_hash,
             schema=job.read_schema,
-            identified_by=job.column_map if isinstance(self.setup.options, GrowOptions) else None,
+            identified_by=identity_map(job) if isinstance(self.setup.options, GrowOptions) else None,
             max_units_in_flight=units_in_flight(
                 self.setup.options,
                 self.setup.work,

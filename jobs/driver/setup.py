@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jobs.driver.runners import Runner, runner_for
 from jobs.execution.orders import Orders
 from jobs.execution.processes import Processes, processes_of
+from jobs.growth.again import Dependents
 from jobs.monitoring.run import Run
 from jobs.options import CommonOptions, GrowOptions, all_options
 from jobs.terminal.escapes import keep_line, print_line
@@ -29,6 +30,7 @@ class JobSetup:
         is_here: Whether this machine runs them, and not Beam.
         restore: Makes files that the units read again if they are gone; called before units run.
         results: Reckons what the published rows say (`jobs.finalize.finalize`).
+        dependents: Which rows must be decided again when others leave a dataset that grows.
     """
 
     monitor: Run
@@ -40,6 +42,7 @@ class JobSetup:
     is_here: bool
     restore: Callable[[Runner], None] | None
     results: Callable[[], list[str]] | None
+    dependents: Dependents | None
 
     @classmethod
     def of(
@@ -52,6 +55,7 @@ class JobSetup:
         *,
         restore: Callable[[Runner], None] | None,
         results: Callable[[], list[str]] | None,
+        dependents: Dependents | None,
     ) -> JobSetup:
         """The setup with the runner and the processes that the options ask for; `beam_args` are Beam's own flags."""
         is_here = not beam_args
@@ -72,6 +76,7 @@ class JobSetup:
             is_here=is_here,
             restore=restore,
             results=results,
+            dependents=dependents,
         )
 
     @property

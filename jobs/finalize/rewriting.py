@@ -104,7 +104,7 @@ class Rewriting:
         storage.write_bytes(self._output.join(self._new(path)), data)
         self._files[path] = self._new(path)
 
-    def write_shard(self, path: str, gone: npt.NDArray[np.bool_]) -> Rewritten:
+    def write_shard(self, path: str, gone: npt.NDArray[np.bool_], to: str | None = None) -> Rewritten:
         """Prepares a shard without some of its rows; without any row, the shard is removed.
 
         Row groups stay as they are but for the rows that go, and a group without rows goes.
@@ -112,6 +112,7 @@ class Rewriting:
         Args:
             path: The shard.
             gone: For each of its rows, whether it goes.
+            to: The path of what is left of it; None: the same.
 
         Raises:
             StorageFull: There is no space left. Nothing has changed.
@@ -120,13 +121,18 @@ class Rewriting:
         if not rows:
             self.remove(path)
             return Rewritten(rows=0, bytes=0, sha256="")
-        new = self._new(path)
+        new = self._new(to or path)
         source, target = self._output.join(path), self._output.join(new)
         with storage.open_output(target) as file:
             _copy_left(source, file, gone, target)
         _check(target, rows)
-        self._files[path] = new
+        self._files[to or path] = new
         return Rewritten(rows=rows, bytes=file.bytes, sha256=file.sha256)
+
+    def new_file(self, path: str) -> str:
+        """Prepares a file; returns where the caller writes it."""
+        self._files[path] = self._new(path)
+        return self._output.join(self._files[path])
 
     def place_of(self, path: str) -> str:
         """Where the content is that a file will have."""

@@ -12,6 +12,9 @@ A worker that is to sign leaves `_job/signing` until it is done. One that finds 
 nothing itself: a row that crashes what signs it then crashes a process of a pool, and is rejected.
 
 Rows that could not be read when the table was written are in no cluster.
+
+A further edition has its own table, of its new rows: the rows that earlier editions kept take part where they share a
+key with a new one (`jobs.growth.representatives`), and stay. The rows that an edition keeps are noted for the next one.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ import threading
 import uuid
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from itertools import accumulate, islice
 from typing import Final
 
@@ -35,11 +38,14 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.execution.cursors import close_cursors
 from jobs.grouping.row_paths import PathsReader, create_row_paths
+from jobs.grouping.signatures import Signatures
 from jobs.grouping.signing import Paths, SigningStages, SigningTask, Texts, Unsigned, no_paths, sign_rows
 from jobs.grouping.team import Team
+from jobs.growth.representatives import Place, Representative, write_representatives
 from jobs.plan.units import NO_ROW_GROUP
+from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder
-from transforms.duplicates.clusters import Clusters, Member
+from transforms.duplicates.clusters import Member
 from transforms.duplicates.signatures import KeepRule
 from transforms.filters.showing import may_be_shown
 from transforms.freeing import give_back_memory
@@ -47,8 +53,12 @@ from transforms.fused_work import RowsBefore
 from transforms.spool import scratch_folder
 from transforms.work import Unit
 
+AFTER_REPRESENTATIVES = register("dedup.after_representatives")
+
 FILE: Final = "duplicates.parquet"
 SIGNING: Final = "signing"
+DUPLICATES: Final = pa.array(["exact", "near"])
+"""The kinds of rows that are left out because of another."""
 GROUP_ROWS: Final = 16_384
 MB_PER_PROCESS: Final = 16  # of text, which takes as long to sign as a process to start
 _CACHED_GROUPS: Final = 4
@@ -61,11 +71,16 @@ SCHEMA: Final = pa.schema(
         pa.field("cluster_size", pa.int64(), nullable=False),
         pa.field("detail", pa.string()),
         pa.field("kept_path", pa.string()),
+        pa.field("kept_edition", pa.int32()),
+        pa.field("kept_name", pa.string()),
+        pa.field("kept_row_group", pa.int32()),
+        pa.field("kept_row", pa.int64()),
     ]
 )
 """One row per cluster member, and per row that could not be signed: `kind` is the reason then, with its `detail`.
 `number` is the row's position among all rows of the plan. `kept_path` is that of the row kept instead; null if it has
-none, or one that is not to be shown."""
+none, or one that is not to be shown. If that row is of an earlier edition, the last columns tell which and where it was
+read from, and `kept` is meaningless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,17 @@ class Entry:
     cluster_size: int
     detail: str | None = None
     kept_path: str | None = None
+    kept_edition: int | None = None
+    kept_name: str | None = None
+    kept_row_group: int | None = None
+    kept_row: int | None = None
+
+    @property
+    def earlier(self) -> Place | None:
+        """The place of the row kept instead, if it is of an earlier edition."""
+        if self.kept_edition is None or self.kept_name is None:
+            return None
+        return Place(self.kept_edition, self.kept_name, self.kept_row_group or 0, self.kept_row or 0)
 
 
 class PlannedRows:
@@ -140,7 +166,7 @@ class Duplicates:
             known, table = self._group(group)
             places = np.flatnonzero(np.isin(numbers, known))
             rows = table.take(pa.array(np.searchsorted(known, numbers[places])))
-            # A job that an older version began may have no `kept_path`.
+            # A job that an older version began may lack the last columns.
             names = [name if name in rows.column_names else None for name in SCHEMA.names]
             columns = ([None] * len(rows) if name is None else rows.column(name).to_pylist() for name in names)
             entries = (Entry(*values) for values in zip(*columns, strict=True))
@@ -174,6 +200,7 @@ def find_or_make(
     processes: int = 1,
     paths: Paths = no_paths,
     before: RowsBefore | None = None,
+    columns: tuple[str, str | None] = ("content", None),
 ) -> Duplicates:
     """Opens the job's table of clusters, and creates it first if there is none.
 
@@ -188,6 +215,7 @@ def find_or_make(
         processes: How many processes may sign at once, this one included.
         paths: Gives the rows' paths.
         before: Makes the rows to compare of those that are read; None compares these.
+        columns: The columns of the output with the texts and paths, which a further edition looks into.
     """
     path = job_dir.join(FILE)
     if not storage.exists(path):
@@ -201,8 +229,7 @@ def find_or_make(
             with contextlib.closing(team), contextlib.closing(stages):
                 known = PathsReader(folder)
                 with contextlib.closing(known):
-                    clusters = Clusters(folder, len(planned))
-                    _make(job_dir, planned, clusters, known, team, threshold=threshold, keep=keep)
+                    _make(job_dir, planned, folder, known, team, threshold=threshold, keep=keep, columns=columns)
             close_cursors()
         give_back_memory()
     return Duplicates(path)
@@ -223,44 +250,66 @@ def _signing(job_dir: JobFolder) -> Iterator[bool]:
 def _make(
     job_dir: JobFolder,
     planned: PlannedRows,
-    clusters: Clusters,
+    folder: str,
     paths: PathsReader,
     team: Team,
     *,
     threshold: float,
     keep: KeepRule,
+    columns: tuple[str, str | None],
 ) -> None:
     tasks = (SigningTask(unit, planned.first(position)) for position, unit in enumerate(planned.units))
-    unsigned = sign_rows(team, tasks, clusters)
+    signed = Signatures(job_dir.output, folder, len(planned))
+    unsigned = sign_rows(team, tasks, signed)
+    clusters, earlier = signed.clusters(columns)
+
+    def note(replaced: Sequence[int]) -> None:
+        is_replaced = np.zeros(len(planned), np.bool_)
+        is_replaced[list(replaced)] = True
+        write_representatives(job_dir, planned.units, signed.keys, is_replaced)
+        failpoint(AFTER_REPRESENTATIVES)
 
     def write() -> None:
-        members = clusters.members(threshold=threshold, keep=keep, spread=team.spread)
-        found = (_of_member(member, paths) for member in members)
+        members = clusters.members(threshold=threshold, keep=keep, spread=team.spread, settled=len(earlier))
+        found = (_of_member(member, paths, earlier) for member in members if member.number >= len(earlier))
         rows = heapq.merge(found, map(_of_unsigned, unsigned), key=lambda entry: entry.number)
-        _write(job_dir, rows)
+        _write(job_dir, rows, note)
 
     storage.with_new_attempts(write)
 
 
-def _of_member(member: Member, paths: PathsReader) -> Entry:
-    path = None if member.kind == "kept" else paths.path(member.kept) or None
+def _of_member(member: Member, paths: PathsReader, earlier: Sequence[Representative]) -> Entry:
+    """The entry of a text; those of earlier editions have the numbers below those of the plan's rows."""
+    number, kept = member.number - len(earlier), member.kept - len(earlier)
+    if kept >= 0:
+        path = None if member.kind == "kept" else paths.path(kept) or None
+        place: tuple[int | str | None, ...] = (None,) * 4
+    else:
+        one = earlier[member.kept]
+        path, place, kept = one.path or None, astuple(one.place), number
     if path is not None and not may_be_shown(path):
         path = None
-    return Entry(member.number, member.kept, member.kind, member.similarity, member.cluster_size, kept_path=path)
+    return Entry(number, kept, member.kind, member.similarity, member.cluster_size, None, path, *place)  # type: ignore[arg-type]
 
 
 def _of_unsigned(row: Unsigned) -> Entry:
     return Entry(row.number, row.number, row.reason, 0.0, 1, row.detail)
 
 
-def _write(job_dir: JobFolder, entries: Iterator[Entry]) -> None:
+def _write(
+    job_dir: JobFolder, entries: Iterator[Entry], note: Callable[[Sequence[int]], None] = lambda replaced: None
+) -> None:
+    """Writes the table; `note` is called with the rows that another one replaces, before the table has its name."""
     path = job_dir.join(FILE)
     attempt = job_dir.join(f".{FILE}.{uuid.uuid4().hex}.tmp")  # a temporary file: removed after a kill
+    replaced: list[int] = []
     with storage.open_output(attempt) as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         while group := list(islice(entries, GROUP_ROWS)):
             columns = [
                 pa.array([getattr(entry, name) for entry in group], SCHEMA.field(name).type) for name in SCHEMA.names
             ]
             writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
+            replaced += [entry.number for entry in group if entry.kind != "kept"]
+    note(replaced)
     storage.publish(attempt, path)
     storage.remove(attempt)

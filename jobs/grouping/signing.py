@@ -20,7 +20,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
@@ -30,7 +30,6 @@ from jobs.grouping.row_paths import PathsWriter
 from jobs.grouping.team import Team
 from model.errors import ConfigError, RecordError
 from transforms.duplicates.batches import GramsFile, SignedTexts, sign_texts
-from transforms.duplicates.clusters import Clusters
 from transforms.duplicates.comparing import Comparing
 from transforms.fused_work import RowsBefore
 from transforms.row_pool import CRASHED, RowPool
@@ -180,7 +179,13 @@ class SigningStages(Comparing):
         return Signed(one.texts + other.texts, one.unsigned + other.unsigned)
 
 
-def sign_rows(team: Team, tasks: Iterable[SigningTask], clusters: Clusters) -> list[Unsigned]:
+class Takes(Protocol):
+    """What signatures are added to."""
+
+    def add(self, signed: SignedTexts) -> None: ...
+
+
+def sign_rows(team: Team, tasks: Iterable[SigningTask], clusters: Takes) -> list[Unsigned]:
     """Signs all units and adds their signatures to the clusters; returns the rows that could not be signed, in order.
 
     Raises:

@@ -17,7 +17,7 @@ import dataclasses
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,9 +27,11 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.finalize.summary import unread_rows
+from jobs.growth.again import DECIDED_AGAIN, Dependents, places_of, with_again, with_files_of
 from jobs.growth.failures import failures_over
 from jobs.growth.present import read_present, rows_to_read
-from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, live_rows
+from jobs.growth.representatives import Place
+from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, identity_map, live_rows
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan.footers import InputFile
 from jobs.plan.freezing import PlannedJob, column_overrides, freeze, plan_inputs
@@ -44,7 +46,7 @@ from jobs.plan.units import inputs_to_parquet, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
-from transforms.growth.matching import GONE, OPTED_OUT, Matches, match_rows
+from transforms.growth.matching import GONE, OPTED_OUT, REPLACED, match_rows
 from transforms.opt_out.hashed import HashedOptOut
 from transforms.rows.columns import ColumnMap
 from transforms.work import Work
@@ -69,6 +71,30 @@ class _Held:
     rows: pa.Table
     files: Sequence[str | None]
     reasons: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a look at the files that differ has found.
+
+    Args:
+        at: The files; with those that are read again among the changed ones.
+        inputs: Those that were read.
+        same: The names of the others.
+        stays, out: How many rows the others have, and how many have opted out.
+        retry: The rows to plan, None for all.
+        held: What becomes of the rows of files that differ.
+        known: How many rows of these files the dataset has already.
+    """
+
+    at: Differences
+    inputs: Inputs
+    same: frozenset[str]
+    stays: int
+    out: int
+    retry: Mapping[tuple[str, int], list[int]] | None
+    held: _Held
+    known: int
 
 
 @dataclass(frozen=True)
@@ -109,6 +135,7 @@ def plan_growth(
     work: Work,
     say: Callable[[str], None] = lambda line: None,
     read: ReadFooters | None = None,
+    dependents: Dependents | None = None,
 ) -> Growth | None:
     """Plans the edition that follows a complete one; None if nothing is new. Writes nothing.
 
@@ -120,6 +147,7 @@ def plan_growth(
         work: The job's work.
         say: Reports skipped files to the user.
         read: Reads footers; None uses a separate child process.
+        dependents: Which rows must be decided again when others leave the dataset.
 
     Raises:
         ConfigError: The input has no files; a file's types conflict with those of the dataset; or nothing says which
@@ -131,32 +159,37 @@ def plan_growth(
     changed = changed_for_growth(job, options)
     if not (found.new or found.changed or found.gone or changed or drops_gone):
         return None
-    inputs = _read_differing(found, before, job, options, read)
-    columns = job.column_map
-    if inputs.columns != columns:
-        raise ConfigError(_other_columns(columns, inputs.columns))
     opted_out = _entries_of(all_of_them) if "opt_out_sha256" in changed else None
-    same = frozenset(file.public_name for file in found.same)
-    stays, held, out = _split(base, same, opted_out)
-    retry, held_after, known = _matched(inputs, held, drops_gone)
-    if not (found.new or found.changed or found.gone or changed or any(held_after.reasons)):
+
+    def look(at: Differences, again: Set[Place] = frozenset()) -> _Look:
+        inputs = _read_differing(at, before, job, options, read)
+        if inputs.columns != job.column_map:
+            raise ConfigError(_other_columns(job.column_map, inputs.columns))
+        same = frozenset(file.public_name for file in at.same)
+        stays, held, out = _split(base, same, opted_out)
+        return _Look(at, inputs, same, stays, out, *_matched(inputs, held, drops_gone, identity_map(job), again))
+
+    seen = look(found)
+    if dependents is not None and (again := dependents(base, set(_leaving(base, seen.held, opted_out)))):
+        seen = look(with_files_of(found, base, again), again)
+    if not (found.new or found.changed or found.gone or changed or any(seen.held.reasons)):
         return None
-    planned = plan_inputs(inputs, options, work, retry)
-    reasons = Counter(reason for reason in held_after.reasons if reason)
+    planned = plan_inputs(seen.inputs, options, work, seen.retry)
+    reasons = Counter(reason for reason in seen.held.reasons if reason)
     news = {
         "rows_new": planned.plan.rows,
-        "rows_known": known,
-        "rows_kept_as_they_were": stays,
-        "rows_opted_out": out,
-        **{f"rows_{reason}": reasons[reason] for reason in ("replaced", GONE)},
+        "rows_known": seen.known,
+        "rows_kept_as_they_were": seen.stays,
+        "rows_opted_out": seen.out,
+        **{f"rows_{reason}": reasons[reason] for reason in (REPLACED, GONE, *((DECIDED_AGAIN,) if dependents else ()))},
         "files_new": len(found.new),
         "files_changed": len(found.changed),
         "files_gone": len(found.gone),
     }
-    read_now = {file.uri: file for file in (*inputs.files, *found.same)}
+    read_now = {file.uri: file for file in (*seen.inputs.files, *seen.at.same)}
     sources = [read_now[uri] for uri in present if uri in read_now]
-    differing = frozenset(file.public_name for file in (*found.changed, *found.gone))
-    return Growth(base, planned, sources, same, differing, opted_out, held_after, news)
+    differing = frozenset(file.public_name for file in (*seen.at.changed, *seen.at.gone))
+    return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, news)
 
 
 def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
@@ -226,7 +259,7 @@ def _are_in(table: pa.Table, files: Any) -> Any:
 
 
 def _matched(
-    inputs: Inputs, held: pa.Table, drops_gone: bool
+    inputs: Inputs, held: pa.Table, drops_gone: bool, columns: ColumnMap, again: Set[Place]
 ) -> tuple[dict[tuple[str, int], list[int]] | None, _Held, int]:
     """Matches rows of the dataset with those of files that differ.
 
@@ -235,13 +268,20 @@ def _matched(
     """
     if not held.num_rows:
         return None, _Held(held, (), ()), 0
-    present = read_present(inputs)
-    found: Matches = match_rows(held, present.identified)
+    present = read_present(dataclasses.replace(inputs, columns=columns))
+    found = with_again(match_rows(held, present.identified), held, again)
     names = present.identified["name"].to_pylist()
     files = [None if partner is None else names[partner] for partner in found.partners]
     reasons = [reason if reason != GONE or drops_gone else "" for reason in found.reasons]
     known = len(found.is_new) - sum(found.is_new)
     return rows_to_read(present, list(found.is_new)), _Held(held, files, reasons), known
+
+
+def _leaving(base: OutputFolder, held: _Held, opted_out: HashedOptOut | None) -> Iterator[Place]:
+    """The rows that leave the dataset."""
+    yield from places_of(held.rows.filter(pa.array([bool(reason) for reason in held.reasons], pa.bool_())))
+    for table in live_rows(base) if opted_out is not None else ():
+        yield from places_of(_without(table, opted_out)[1])
 
 
 def growth_line(news: Mapping[str, int]) -> str:
@@ -252,8 +292,9 @@ def growth_line(news: Mapping[str, int]) -> str:
         "rows_replaced": "{} replaced",
         "rows_gone": "{} gone",
         "rows_opted_out": "{} opted out",
+        "rows_decided_again": "{} decided again",
     }
-    told = [text.format(f"{news[name]:,}") for name, text in words.items() if news[name] or name == "rows_new"]
+    told = [text.format(f"{news[name]:,}") for name, text in words.items() if news.get(name) or name == "rows_new"]
     files = [f"{news[f'files_{what}']:,} {what}" for what in ("new", "changed", "gone") if news[f"files_{what}"]]
     return f"rows: {', '.join(told)}; files: {', '.join(files) or 'the same'}"
 

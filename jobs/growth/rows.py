@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
@@ -22,9 +23,11 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.ledger.commits import list_commits, read_commits
+from jobs.plan.job_file import JobFile
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.growth.identity import ROWS_SCHEMA
+from transforms.rows.columns import ColumnMap
 
 LIVE_SCHEMA: Final = pa.schema(
     [
@@ -35,6 +38,12 @@ LIVE_SCHEMA: Final = pa.schema(
 )
 DEAD_SCHEMA: Final = pa.schema([*LIVE_SCHEMA, pa.field("reason", pa.string(), nullable=False)])
 _BATCH_ROWS: Final = 65_536
+
+
+def identity_map(job: JobFile) -> ColumnMap:
+    """The columns that identify the job's rows: texts of a column that `dedup` compares stand for the content."""
+    text_column = job.options.get("text_column")
+    return replace(job.column_map, content=text_column) if text_column else job.column_map
 
 
 def write_identities(job_dir: JobFolder, unit_id: str, attempt_id: str, read: Sequence[pa.Table]) -> None:

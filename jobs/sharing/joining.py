@@ -23,6 +23,7 @@ from jobs.execution.processes import Processes, processes_of
 from jobs.execution.supervisor import Crew, uncommitted
 from jobs.execution.worker import RunSpec
 from jobs.growth.editions import is_of_edition, newest
+from jobs.growth.rows import identity_map
 from jobs.ledger.claimants import new_claimant
 from jobs.ledger.completed import read_completed
 from jobs.options import GrowOptions, from_all_options
@@ -160,7 +161,7 @@ def _spec_of(output: OutputFolder, processes: Processes, run_id: str) -> RunSpec
         job_dir=output.job,
         config_hash=job.config_hash,
         schema=job.read_schema,
-        identified_by=job.column_map if issubclass(options_of(job.job), GrowOptions) else None,
+        identified_by=identity_map(job) if issubclass(options_of(job.job), GrowOptions) else None,
         max_units_in_flight=processes.max_units_in_flight,
         max_bytes_in_flight=processes.max_bytes_in_flight,
         run_id=run_id,

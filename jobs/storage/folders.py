@@ -254,6 +254,11 @@ class JobFolder(_Folder):
         return self.join("dead.parquet")
 
     @property
+    def representatives(self) -> str:
+        """The rows that `dedup` kept, by which a further edition knows what is new (`jobs.growth.representatives`)."""
+        return self.join("representatives.parquet")
+
+    @property
     def before(self) -> str:
         """`COMPLETED` and the summary of the edition that this one grows from."""
         return self.join("before.json")

@@ -45,6 +45,16 @@ class Selection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChosenPaths(Selection):
+    """A selection by name: of a corpus that grows, the files that are new or have changed."""
+
+    paths: frozenset[str]
+
+    def takes(self, path: str) -> bool:
+        return path in self.paths
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """One source, opened: made by `open_source`.
 

@@ -106,8 +106,13 @@ class Clusters:
         if sum(map(len, self._keys)) >= _SPOOL_KEYS:
             self._flush()
 
-    def members(self, *, threshold: float, keep: KeepRule, spread: Spread = in_this_process) -> Iterator[Member]:
-        """Yields the members of all clusters of two or more texts, by number, after the last `add`."""
+    def members(
+        self, *, threshold: float, keep: KeepRule, spread: Spread = in_this_process, settled: int = 0
+    ) -> Iterator[Member]:
+        """Yields the members of all clusters of two or more texts, by number, after the last `add`.
+
+        A cluster with a text whose number is below `settled` keeps the first of these, whatever the rule.
+        """
         self._flush()
         view = View(self._view.folder, self._view.num_texts, tuple(self._spools), threshold)
         tasks = ((view, range(first, first + _TASK_BUCKETS)) for first in range(0, NUM_BUCKETS, _TASK_BUCKETS))
@@ -116,7 +121,7 @@ class Clusters:
                 self._join(a, b)
             self._note(edges)
         roots, sizes = self._roots()
-        chosen = self._chosen(roots, sizes, keep)
+        chosen = self._chosen(roots, sizes, keep, settled)
         for first in range(0, len(roots), _CHUNK_TEXTS):
             numbers = first + np.flatnonzero(sizes[roots[first : first + _CHUNK_TEXTS]] > 1)
             yield from self._members_of(numbers, chosen[roots[numbers]], sizes[roots[numbers]], view, spread)
@@ -173,17 +178,17 @@ class Clusters:
         return roots, sizes
 
     def _chosen(
-        self, roots: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32], keep: KeepRule
+        self, roots: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32], keep: KeepRule, settled: int
     ) -> npt.NDArray[np.uint32]:
         """The kept text of each component, indexed by root: the first, or the one with the most tokens (ties: the
-        first)."""
+        first); the first if it is settled."""
         chosen = self._new("chosen", "<u4")
         chosen[:] = np.arange(len(self._parent), dtype=np.uint32)  # the root is the component's first text
         if keep == "first":
             return chosen
         for first in range(0, len(self._parent), _CHUNK_TEXTS):
             part = roots[first : first + _CHUNK_TEXTS]
-            numbers = (first + np.flatnonzero(sizes[part] > 1)).astype(np.uint32)
+            numbers = (first + np.flatnonzero((sizes[part] > 1) & (part >= settled))).astype(np.uint32)
             ours, tokens = roots[numbers], self._num_tokens[numbers]
             order = np.lexsort((numbers, -tokens.astype(np.int64), ours))
             is_best = np.concatenate(([True], ours[order][1:] != ours[order][:-1])) if len(order) else order == 0

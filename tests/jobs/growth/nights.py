@@ -1,4 +1,4 @@
-"""A corpus that changes each night, and a filter job that grows over it, in drivers that may be killed."""
+"""A corpus that changes each night, and a job that grows over it, in drivers that may be killed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[3]
 SIGKILL = 9
+FILTER = ("filter", "--policy", "none", "--no-decontaminate", "--no-quality")
 
 # Reads cases as JSON lines, runs each in a fork of its own, and says how it ended.
 _FORKER = """
 import json, os, sys, traceback
-import jobs.driver.driver, jobs.filter, jobs.finalize.merge, transforms.filters.work, transforms.opt_out.work
+import jobs.dedup, jobs.driver.driver, jobs.filter, jobs.finalize.merge, jobs.grouping.depending
+import jobs.collecting.growing, transforms.filters.work, transforms.opt_out.work
 from jobs import cli
 from jobs.driver.runners import LocalRunner
 from jobs.execution import supervisor
@@ -50,9 +52,10 @@ Row = tuple[str, str, str]
 
 
 class Nights:
-    """Runs jobs over the corpus `folder/in`."""
+    """Runs a job over the corpus `folder/in`: its name and options."""
 
-    def __init__(self) -> None:
+    def __init__(self, *job: str) -> None:
+        self._job = job or FILTER
         self._number = 0
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", _FORKER],
@@ -65,8 +68,12 @@ class Nights:
 
     def run(self, folder: Path, *more: str, output: str = "out", failpoint: str = "none=raise") -> int:
         """The exit code of a run, -9 if it was killed."""
-        argv = ["filter", "--policy", "none", "--no-decontaminate", "--no-quality", "--input", str(folder / "in")]
-        argv += ["--output", str(folder / output), "--progress", "none", "--unit_rows", "3", *more]
+        argv = [*self._job, "--input", str(folder / "in"), "--output", str(folder / output)]
+        argv += ["--progress", "none", "--unit_rows", "3", *more]
+        return self.call(folder, argv, failpoint)
+
+    def call(self, folder: Path, argv: list[str], failpoint: str = "none=raise") -> int:
+        """The exit code of a command line, -9 if it was killed."""
         self._number += 1
         case = {"argv": argv, "failpoint": failpoint, "log": str(folder / "log"), "number": self._number}
         assert self._process.stdin is not None and self._process.stdout is not None

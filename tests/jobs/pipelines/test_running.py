@@ -117,13 +117,15 @@ def test_a_signal_stops_the_pipeline_with_the_steps_line_and_it_resumes(pipeline
     assert rows(pipeline, "unique") == uppercase.summary(pipeline.parent / "out" / "unique")["rows"]["kept"]
 
 
-def test_steps_that_can_grow_take_in_what_is_new(pipeline):
-    """The filter grows by a file of the corpus; what can't grow tells that its input has changed."""
+def test_all_steps_that_can_grow_take_in_what_is_new(pipeline):
     assert run(pipeline) == 0
-    data = pipeline.parent / "out" / "corpus" / "data"
-    pq.write_table(pq.read_table(data).slice(0, 1), data / "train-more.parquet")
-    assert run(pipeline, "--from_step", "clean", "--grow") == 4
-    assert [rows(pipeline, step) for step in ("clean", "unique")] == [4, 3]
+    first = (pipeline.parent / "src" / "0.py").read_text()
+    (pipeline.parent / "src" / "copy.py").write_text(first)
+    (pipeline.parent / "src" / "new.py").write_text("def new(a, b):\n    return [a, b, a, b]\n")
+    assert run(pipeline) == 4
+    assert run(pipeline, "--grow") == 0
+    assert [rows(pipeline, step) for step in ("corpus", "clean", "unique")] == [5, 5, 4]
+    assert run(pipeline) == run(pipeline, "--grow") == 0
 
 
 def test_every_line_and_summary_of_a_run_has_its_name(pipeline, capsys, monkeypatch):
