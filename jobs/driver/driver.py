@@ -27,7 +27,7 @@ from jobs.driver.setup import JobSetup
 from jobs.errors import ReportedBug
 from jobs.execution.sample import Sample
 from jobs.finalize.finalize import sweep
-from jobs.finalize.rewriting import finish_pending
+from jobs.finalize.rewriting import FINISHED, finish_pending
 from jobs.growth.editions import discard, is_of_edition, newest
 from jobs.growth.planning import MAY_CHANGE, Growth, changed_for_growth, freeze_growth, growth_line, plan_growth
 from jobs.ledger.completed import has_pending, missing_files, read_completed
@@ -164,7 +164,7 @@ class _Driver:
         if has_pending(self.output):
             with acquire(self.output.job, break_lock=self.options.break_lock):
                 finish_pending(self.output)
-            self.setup.say(f"{self.output}: finished a removal that was interrupted (codemill forget)")
+            self.setup.say(FINISHED.format(self.output))
         if found is None:
             self._prepare_runner()
             # Before the lock: a plan that is refused leaves nothing behind.

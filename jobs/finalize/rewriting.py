@@ -44,6 +44,9 @@ AFTER_REMOVED = register("rewrite.after_removed")
 AFTER_COMPLETED = register("rewrite.after_completed")
 AFTER_ENDED = register("rewrite.after_ended")
 
+FINISHED = "{}: finished a removal that was interrupted (codemill forget)"
+PENDING = "{} has a removal that was interrupted; finish it first, without --dry_run"
+
 _BATCH_ROWS = 64
 
 
@@ -127,6 +130,11 @@ class Rewriting:
         _check(target, rows)
         self._files[path] = new
         return Rewritten(rows=rows, bytes=file.bytes, sha256=file.sha256)
+
+    def new_file(self, path: str) -> str:
+        """Prepares a file; returns where the caller writes it."""
+        self._files[path] = self._new(path)
+        return self._output.join(self._files[path])
 
     def place_of(self, path: str) -> str:
         """Where the content is that a file will have."""

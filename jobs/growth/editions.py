@@ -79,8 +79,13 @@ def read_manifest(output: OutputFolder) -> dict[str, Any]:
 
 def write_manifest(output: OutputFolder, finished: str, config_hash: str, files: Mapping[str, int]) -> None:
     """Writes the manifest of an edition; may be repeated."""
+    storage.write_bytes(output.manifest, manifest_text(output, finished, config_hash, files))
+
+
+def manifest_text(output: OutputFolder, finished: str, config_hash: str, files: Mapping[str, int]) -> bytes:
+    """The content of an edition's manifest."""
     manifest = {"edition": output.edition, "finished": finished, "config_hash": config_hash, "files": dict(files)}
-    storage.write_bytes(output.manifest, json.dumps(manifest, indent=1).encode())
+    return json.dumps(manifest, indent=1).encode()
 
 
 def editions_with_manifests(output: OutputFolder) -> list[OutputFolder]:

@@ -20,7 +20,8 @@ SIGKILL = 9
 # Reads cases as JSON lines, runs each in a fork of its own, and says how it ended.
 _FORKER = """
 import json, os, sys, traceback
-import jobs.driver.driver, jobs.filter, jobs.finalize.merge, transforms.filters.work, transforms.opt_out.work
+import jobs.driver.driver, jobs.filter, jobs.finalize.merge, jobs.forgetting.command
+import transforms.filters.work, transforms.opt_out.work
 from jobs import cli
 from jobs.driver.runners import LocalRunner
 from jobs.execution import supervisor
@@ -67,6 +68,10 @@ class Nights:
         """The exit code of a run, -9 if it was killed."""
         argv = ["filter", "--policy", "none", "--no-decontaminate", "--no-quality", "--input", str(folder / "in")]
         argv += ["--output", str(folder / output), "--progress", "none", "--unit_rows", "3", *more]
+        return self.command(folder, *argv, failpoint=failpoint)
+
+    def command(self, folder: Path, *argv: str, failpoint: str = "none=raise") -> int:
+        """The exit code of any command."""
         self._number += 1
         case = {"argv": argv, "failpoint": failpoint, "log": str(folder / "log"), "number": self._number}
         assert self._process.stdin is not None and self._process.stdout is not None
