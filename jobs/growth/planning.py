@@ -52,6 +52,8 @@ from transforms.work import Work
 AFTER_LIVE = register("growth.after_live")
 AFTER_BEFORE = register("growth.after_before")
 
+_MOST_KEPT: Final = 262_144  # rows held between planning and freezing, about 30 MB
+
 MAY_CHANGE: Final = ("input", "opt_out_sha256")
 """Options that may be others than those of the edition before."""
 
@@ -83,6 +85,7 @@ class Growth:
         differing: The names of files of the edition before that have, or are gone.
         opted_out: Finds rows that have opted out since the edition before; None if the lists are the same.
         held: The rows of the other files.
+        kept: The rows that stay with their files, if they are few enough to be held; None: they are read again.
         news: What is new, in numbers, for the summary.
     """
 
@@ -93,6 +96,7 @@ class Growth:
     differing: frozenset[str]
     opted_out: HashedOptOut | None
     held: _Held
+    kept: Sequence[pa.Table] | None
     news: Mapping[str, int]
 
     @property
@@ -137,7 +141,7 @@ def plan_growth(
         raise ConfigError(_other_columns(columns, inputs.columns))
     opted_out = _entries_of(all_of_them) if "opt_out_sha256" in changed else None
     same = frozenset(file.public_name for file in found.same)
-    stays, held, out = _split(base, same, opted_out)
+    stays, held, out, kept = _split(base, same, opted_out)
     retry, held_after, known = _matched(inputs, held, drops_gone)
     if not (found.new or found.changed or found.gone or changed or any(held_after.reasons)):
         return None
@@ -156,7 +160,7 @@ def plan_growth(
     read_now = {file.uri: file for file in (*inputs.files, *found.same)}
     sources = [read_now[uri] for uri in present if uri in read_now]
     differing = frozenset(file.public_name for file in (*found.changed, *found.gone))
-    return Growth(base, planned, sources, same, differing, opted_out, held_after, news)
+    return Growth(base, planned, sources, same, differing, opted_out, held_after, kept, news)
 
 
 def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
@@ -199,10 +203,14 @@ def _other_columns(before: ColumnMap, now: ColumnMap) -> str:
     )
 
 
-def _split(base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | None) -> tuple[int, pa.Table, int]:
-    """How many rows are in files that haven't changed, the rows that aren't, and how many have opted out."""
+def _split(
+    base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | None
+) -> tuple[int, pa.Table, int, list[pa.Table] | None]:
+    """How many rows are in files that haven't changed, the rows that aren't, how many have opted out, and the first
+    ones, if they are few."""
     stays = out = 0
     held = [LIVE_SCHEMA.empty_table()]
+    kept: list[pa.Table] | None = []
     names = pa.array(same, pa.large_string())
     for table in live_rows(base):
         table, gone = _without(table, opted_out)
@@ -210,7 +218,11 @@ def _split(base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | N
         is_same = _are_in(table, names)
         stays += pc.sum(is_same).as_py() or 0
         held.append(table.filter(pc.invert(is_same)))
-    return stays, pa.concat_tables(held), out
+        if kept is not None:
+            kept.append(table.filter(is_same))
+            if stays > _MOST_KEPT:
+                kept = None
+    return stays, pa.concat_tables(held), out, kept
 
 
 def _without(table: pa.Table, opted_out: HashedOptOut | None) -> tuple[pa.Table, pa.Table]:
@@ -292,10 +304,13 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
 
 
 def _live(growth: Growth) -> Iterator[pa.Table]:
-    names = pa.array(growth.same, pa.large_string())
-    for table in live_rows(growth.base):
-        stays, _ = _without(table, growth.opted_out)
-        yield stays.filter(_are_in(stays, names))
+    if growth.kept is not None:
+        yield from growth.kept
+    else:
+        names = pa.array(growth.same, pa.large_string())
+        for table in live_rows(growth.base):
+            stays, _ = _without(table, growth.opted_out)
+            yield stays.filter(_are_in(stays, names))
     held = growth.held
     stays = pa.array([not reason for reason in held.reasons], pa.bool_())
     place = LIVE_SCHEMA.get_field_index("file")
