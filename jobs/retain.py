@@ -39,11 +39,15 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     if beam_args:
         raise ConfigError(f"retain does not use Beam and takes no options after --; got {' '.join(beam_args)}")
     raise_on_signals()
-    done = retain(options.output, options.editions, dry_run=options.dry_run, break_lock=options.break_lock)
+
+    def say(line: str) -> None:
+        print_line(f"codemill retain: {line}", sys.stderr)
+
+    done = retain(options.output, options.editions, dry_run=options.dry_run, break_lock=options.break_lock, say=say)
     which = f"edition{'s' if len(done.editions) > 1 else ''} {', '.join(map(str, done.editions))}"
     what = f"{which if done.editions else 'no edition'}: {counted(done.files, 'file')}, {done.bytes / 1e6:,.1f} MB"
     said = "would drop" if options.dry_run else "dropped"
-    print_line(f"codemill retain: {options.output}: {said} {what}", sys.stderr)
+    say(f"{options.output}: {said} {what}")
     return DONE
 
 

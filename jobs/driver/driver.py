@@ -28,7 +28,7 @@ from jobs.errors import ReportedBug
 from jobs.execution.orders import around
 from jobs.execution.sample import Sample
 from jobs.finalize.finalize import sweep
-from jobs.finalize.rewriting import finish_pending
+from jobs.finalize.rewriting import FINISHED, finish_pending
 from jobs.growth.again import Dependents
 from jobs.growth.editions import discard, is_of_edition, newest
 from jobs.growth.planning import MAY_CHANGE, Growth, changed_for_growth, freeze_growth, growth_line, plan_growth
@@ -169,7 +169,7 @@ class _Driver:
         if has_pending(self.output):
             with acquire(self.output.job, break_lock=self.options.break_lock):
                 finish_pending(self.output)
-            self.setup.say(f"{self.output}: finished a removal that was interrupted (codemill forget)")
+            self.setup.say(FINISHED.format(self.output))
         if found is None:
             self._prepare_runner()
             # Before the lock: a plan that is refused leaves nothing behind.

@@ -124,11 +124,12 @@ def finalize(
     failpoint(AFTER_PUBLISH)
     remove_stale(output, files)
     failpoint(AFTER_STALE)
+    sources = read_source_files(job_dir)
     summary = summarize(
         job,
         totals,
         shards,
-        read_input_files(job_dir) if carried is None else read_source_files(job_dir),
+        read_input_files(job_dir) if carried is None else sources,
         finished=utc_now(),
         session_s=session_s,
         run_id=run_id,
@@ -136,7 +137,7 @@ def finalize(
     )
     if (pipeline := current_pipeline()) is not None:
         summary["pipeline"] = pipeline
-    datasets = input_datasets(read_source_files(job_dir))
+    datasets = input_datasets(sources)
     summary |= origins_of(job, datasets)
     carry_notice(output, job, datasets)
     if carried is not None:

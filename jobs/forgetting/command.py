@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from jobs import storage
-from jobs.finalize.rewriting import finish_pending
+from jobs.finalize.rewriting import FINISHED, PENDING, finish_pending
 from jobs.forgetting.corpora import open_corpus
 from jobs.forgetting.families import family, is_output
 from jobs.forgetting.indexes import finish_index, has_pending_index, is_index, open_index
@@ -99,7 +99,8 @@ def _forget_all(paths: Sequence[str], wish: Wish, say: Callable[[str], None]) ->
         found.append((path, dataset, hits))
     for path, dataset, hits in reversed(found):
         rows, records = hits.rows("data"), hits.rows("rejected")
-        told = f"{counted(rows, 'row')} and {counted(records, 'rejected record')} in {counted(len(hits.gone), 'file')}"
+        told = f"{counted(rows, 'row')} and {counted(records, 'rejected record')} in {counted(hits.files_of(), 'file')}"
+        told += _of_earlier(hits)
         if wish.dry_run:
             say(f"{path}: would remove {told}")
         elif hits.gone:
@@ -116,6 +117,19 @@ def _forget_all(paths: Sequence[str], wish: Wish, say: Callable[[str], None]) ->
     return FAILED_UNITS if any(hits.unknown for _, _, hits in found) else DONE
 
 
+def _of_earlier(hits: Found) -> str:
+    """What goes from files that the newest edition of a dataset doesn't have; "" if nothing does."""
+    told = ""
+    if files := hits.files_of(is_earlier=True):
+        rows, records = (hits.rows(folder, is_earlier=True) for folder in ("data", "rejected"))
+        told += f", and of earlier editions {counted(rows, 'row')} and {counted(records, 'rejected record')} in "
+        told += counted(files, "file")
+    if hits.emptied:
+        whole = ", ".join(map(str, hits.emptied))
+        told += f"; edition{'s' if len(hits.emptied) > 1 else ''} {whole}, of which no row is left, as a whole"
+    return told
+
+
 def _open(path: str) -> Dataset:
     if is_index(path):
         return open_index(path)
@@ -127,9 +141,9 @@ def _finish(path: str, wish: Wish, say: Callable[[str], None]) -> None:
     output = OutputFolder(path)
     if wish.dry_run:
         if has_pending_index(path) if is_index(path) else has_pending(output):
-            raise ConfigError(f"{path} has a removal that was interrupted; finish it first, without --dry_run")
+            raise ConfigError(PENDING.format(path))
     elif finish_index(path) if is_index(path) else finish_pending(output):
-        say(f"{path}: finished a removal that was interrupted")
+        say(FINISHED.format(path))
 
 
 def _refuse_absent(path: str) -> None:

@@ -115,6 +115,11 @@ def open_corpus(output: OutputFolder) -> Corpus:
     """Opens a corpus. Raises ConfigError if it isn't complete."""
     if not (storage.exists(output.completed) and storage.exists(output.summary)):
         raise ConfigError(f"{output} is not complete; run codemill corpus again first")
+    if storage.list_names(output.earlier) or storage.list_names(output.job_editions):
+        raise ConfigError(
+            f"{output} has several editions, in which rows can't be forgotten; make the corpus anew in another "
+            "--output, with --opt_out"
+        )
     return Corpus(output)
 
 

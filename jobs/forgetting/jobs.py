@@ -2,6 +2,9 @@
 
     search the shards -> write them without the rows -> the commits, plan, records, pages of what is left -> one change
 
+Of a dataset that grew, shards of all editions are searched. Its newest edition's own ones are in the shard plan; those
+that it has from earlier ones, and those that only these have, are named by manifests (`jobs.forgetting.renewal`).
+
 Nothing but the shards with such rows is written again. Everything else that may hold text of them goes: attempts,
 voided commits, the journal, last lines of hosts, the grouped input, and an evaluation's joined problems and answers.
 """
@@ -21,7 +24,6 @@ from jobs.finalize.notice import repository_column
 from jobs.finalize.report import html_report
 from jobs.finalize.rewriting import Rewriting, Rewritten
 from jobs.finalize.shard_plan import (
-    FOLDERS,
     KINDS,
     Kind,
     ShardPlan,
@@ -31,23 +33,26 @@ from jobs.finalize.shard_plan import (
     read_sources,
 )
 from jobs.finalize.summary import Totals, summarize, walk_commits
-from jobs.forgetting.ledger import Removed
+from jobs.forgetting.editions import Editions, read_editions
+from jobs.forgetting.ledger import Removed, folder_of, loss_of
 from jobs.forgetting.lists import Asked, read_forgotten, removals
 from jobs.forgetting.notices import renew_notice
+from jobs.forgetting.renewal import Renewal
 from jobs.forgetting.returning import input_columns
+from jobs.forgetting.row_lists import RowLists
 from jobs.forgetting.searching import Found, search_data, search_rejected
+from jobs.growth.editions import is_of_edition, newest
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.monitoring.summaries import summary_text
 from jobs.plan.job_file import JobFile, read_job
 from jobs.plan.units import read_input_files, read_source_files
-from jobs.storage.folders import DATA, JOB_FOLDER, REJECTED, OutputFolder
+from jobs.storage.folders import DATA, REJECTED, OutputFolder
 from jobs.system.clock import utc_now
-from jobs.viewing.places import Rows
+from jobs.viewing.places import Rows, count_rows
 from model.errors import ConfigError
 from transforms.opt_out.selection import FileColumns, Selection
 
 _OF_THE_RUN = ("run_id", "finished", "exit_codes", "engine", "seconds", "last_session", "results")
-_PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped", "problems")
 _SHOWN = 3  # names in a message
 
 
@@ -59,11 +64,13 @@ class JobOutput:
         output: Its folder.
         job: Its job file.
         done: The content of COMPLETED.
+        editions: Its editions, and their shards.
     """
 
     output: OutputFolder
     job: JobFile
     done: Mapping[str, Any]
+    editions: Editions
 
     @property
     def plan(self) -> ShardPlan:
@@ -74,15 +81,20 @@ class JobOutput:
 
     def search(self, selection: Selection) -> Found:
         """Finds what is to be forgotten. Raises ConfigError as `search_data` does."""
-        columns = self._columns()
-        found = search_data(self.output, self._shards(DATA), columns, selection)
-        inputs = read_source_files(self.output.job)
-        search_rejected(self.output, self._shards(REJECTED), selection, found, inputs, input_columns(self.job))
+        found, columns = Found(), self._columns()
+        kept, rejected = self.editions.by_maker(DATA), self.editions.by_maker(REJECTED)
+        for number in sorted({*kept, *rejected}):
+            edition = self.output.of_edition(number)
+            made = search_data(edition, kept[number], columns, selection)
+            inputs = read_source_files(edition.job)
+            search_rejected(edition, rejected[number], selection, made, inputs, input_columns(self.job))
+            found.add(made)
+        found.emptied = self.editions.emptied_by(found.gone)
         return found
 
     def rows(self) -> int:
         """How many rows it has."""
-        return sum(record.rows for record in self._records("train"))
+        return int(self._read_summary()["shards"][DATA]["rows"])
 
     def forget(self, found: Found, asked: Asked) -> None:
         """Removes what was found. Requires the lock.
@@ -90,23 +102,25 @@ class JobOutput:
         Raises:
             StorageFull: There is no space left. Nothing has changed.
         """
-        with Rewriting(self.output) as change:
-            records, removed = self._rewrite_shards(change, found)
+        with Rewriting(self.output.of_edition(1)) as change:
+            records, removed, written = self._rewrite_shards(change, found)
+            losses = {path: loss_of(self.output, path, found.gone[path]) for path in written}
+            renewal = Renewal(self.editions, found.emptied, losses, written)
             commits = {unit.unit_id: removed.applied(commit) for unit, commit in walk_commits(self.output.job)
                        if unit.unit_id in removed.counts}  # fmt: skip
             for unit_id, commit in commits.items():
-                change.write(f"{JOB_FOLDER}/commits/{unit_id}.json", commit.to_json())
+                change.write(self._relative(self.output.job.commit(unit_id)), commit.to_json())
             plan = self._write_plan(change, records, removed)
-            summary = self._summary(removed, records)
-            self._write_pages(change, summary, self._figures(change, records))
+            files = renewal.left(self.done["files"])
+            summary = self._summary(removed, records, renewal)
+            self._write_pages(change, summary, self._figures(change, files))
             repository = repository_column(self.job.final_schema, self.job.columns.get("repo_name"))
             renew_notice(change, self.output, found, repository)
             self._write_lists(change, found, asked)
-            for name in _PURGED:
-                change.remove(f"{JOB_FOLDER}/{name}/")
+            RowLists(self.output, found.listed, asked).purge(change)
+            renewal.write(change)
             if plan.plan_id != self.plan.plan_id:
-                change.remove(f"{JOB_FOLDER}/shards/{self.plan.plan_id}/")
-            files = {plan.final_path(each.kind, each.index): each.bytes for each in records if each.rows}
+                change.remove(self._relative(self.output.job.shard(self.plan.plan_id, "")))
             change.decide(json.dumps({**self.done, "plan_id": plan.plan_id, "files": files}).encode())
 
     def _columns(self) -> FileColumns:
@@ -122,11 +136,12 @@ class JobOutput:
         is_raw = "lineage" not in names and "parts" not in names
         return FileColumns(kept("path"), kept("repo_name"), kept("content"), is_raw=is_raw)
 
-    def _shards(self, folder: str) -> list[str]:
-        return sorted(path for path in self.done["files"] if path.startswith(f"{folder}/"))
-
-    def _rewrite_shards(self, change: Rewriting, found: Found) -> tuple[list[ShardRecord], Removed]:
-        removed, records = Removed(), []
+    def _rewrite_shards(
+        self, change: Rewriting, found: Found
+    ) -> tuple[list[ShardRecord], Removed, dict[str, Rewritten]]:
+        """Writes shards again; returns the records of the newest edition's own ones, what leaves its units, and what
+        each shard is then."""
+        removed, records, written = Removed(), [], {}
         for kind in KINDS:
             listed = read_sources(self.output.job, self.plan.plan_id, kind)
             for record, sources in zip(self._records(kind), listed, strict=True):
@@ -134,10 +149,13 @@ class JobOutput:
                 if (gone := found.gone.get(path)) is not None:
                     before = Counter(removed.records)
                     removed.add(self.output, kind, path, gone, sources)
-                    written = change.write_shard(path, gone)
-                    record = _without(record, written, removed.records - before)
+                    written[path] = change.write_shard(path, gone)
+                    record = _without(record, written[path], removed.records - before)
                 records.append(replace(record, path=""))
-        return records, removed
+        kept = self.editions.shards_without(found.emptied)
+        for path in sorted((found.gone.keys() & kept) - written.keys()):
+            written[path] = change.write_shard(path, found.gone[path])
+        return records, removed, written
 
     def _records(self, kind: Kind) -> list[ShardRecord]:
         found = [read_record(self.output.job, self.plan.plan_id, kind, i) for i in range(self.plan.shards[kind])]
@@ -151,7 +169,7 @@ class JobOutput:
             return rows - removed.file_rows[unit][kind] if unit in removed.file_rows else rows
 
         plan, files = plan_with_rows(self.output.job, self.plan, rows_of)
-        folder = f"{JOB_FOLDER}/shards/{plan.plan_id}"
+        folder = self._relative(self.output.job.shard(plan.plan_id))
         for name, data in files.items():
             change.write(f"{folder}/{name}", data)
         for record in records:
@@ -159,29 +177,30 @@ class JobOutput:
             change.write(f"{folder}/{record.kind}-{record.index:05d}.json", text.encode())
         return plan
 
-    def _summary(self, removed: Removed, records: list[ShardRecord]) -> dict[str, Any]:
+    def _summary(self, removed: Removed, records: list[ShardRecord], renewal: Renewal) -> dict[str, Any]:
         """The summary of what is left; what tells of the run stays."""
         totals = Totals()
         for unit, commit in walk_commits(self.output.job):
             totals.add(unit, removed.applied(commit))
         totals.check()
         totals.check_shards(records)
-        files = read_input_files(self.output.job)
-        summary = summarize(self.job, totals, records, files, finished="", session_s=0.0)
-        before = json.loads(storage.read_bytes(self.output.summary))
+        before = self._read_summary()
+        if self.output.edition > 1:
+            files = self.done["files"]
+            return renewal.summary(before, renewal.loss(files), renewal.left(files))
+        inputs = read_input_files(self.output.job)
+        summary = summarize(self.job, totals, records, inputs, finished="", session_s=0.0)
         return {**before, **{name: value for name, value in summary.items() if name not in _OF_THE_RUN}}
 
-    def _figures(self, change: Rewriting, records: list[ShardRecord]) -> Figures:
+    def _read_summary(self) -> dict[str, Any]:
+        summary: dict[str, Any] = json.loads(storage.read_bytes(self.output.summary))
+        return summary
+
+    def _figures(self, change: Rewriting, files: Mapping[str, int]) -> Figures:
         """What the report shows of the rows that are left."""
         kept, rejected = (
-            Rows(
-                [
-                    (change.place_of(self.plan.final_path(kind, record.index)), record.rows)
-                    for record in records
-                    if record.kind == kind and record.rows
-                ]
-            )
-            for kind in KINDS
+            Rows([(where, count_rows(where)) for where in map(change.place_of, paths)])
+            for paths in (sorted(path for path in files if folder_of(path) == folder) for folder in (DATA, REJECTED))
         )
         has_answers = bool(self.job.options.get("rejected_answers"))
         return read_figures(kept, rejected, self.job.columns, has_answers=has_answers)
@@ -192,29 +211,36 @@ class JobOutput:
         change.write("report.html", html_report(summary, figures).encode())
 
     def _write_lists(self, change: Rewriting, found: Found, asked: Asked) -> None:
-        change.write(f"{JOB_FOLDER}/forgotten.json", (read_forgotten(self.output.job) + asked).to_json())
-        rows = {FOLDERS[kind]: found.rows(FOLDERS[kind]) for kind in KINDS}
-        change.write("REMOVALS.json", removals(self.output, {"date": utc_now(), "rows": rows, "asked": asked.hashed()}))
+        forgotten = read_forgotten(self.output.job) + asked
+        change.write(self._relative(self.output.job.forgotten), forgotten.to_json())
+        entry: dict[str, Any] = {"date": utc_now(), "rows": {folder: found.rows(folder) for folder in (DATA, REJECTED)}}
+        if found.files_of(is_earlier=True):
+            entry["rows_of_earlier_editions"] = {
+                folder: found.rows(folder, is_earlier=True) for folder in (DATA, REJECTED)
+            }
+        change.write("REMOVALS.json", removals(self.output, {**entry, "asked": asked.hashed()}))
+
+    def _relative(self, path: str) -> str:
+        return path[len(self.output.join("")) :]
 
 
 def open_job_output(output: OutputFolder) -> JobOutput:
-    """Opens a complete output.
+    """Opens a complete output, with its newest edition.
 
     Raises:
-        ConfigError: It isn't one, lacks a file, or has several editions.
+        ConfigError: It isn't one, lacks a file, or has an edition that isn't complete.
     """
+    output = newest(output)
     job, done = read_job(output), read_completed(output)
     if job is None or done is None or "plan_id" not in done:
         raise ConfigError(f"{output} is not the complete output of a job; run the job's own command again first")
-    if storage.list_names(output.job_editions):
+    if not is_of_edition(done, output):
         raise ConfigError(
-            f"{output} has several editions, in which rows can't be forgotten; leave them out of the next one with "
-            "--grow and --opt_out, or remove them from its input and pass --grow --drop_gone; then drop the others "
-            "with codemill retain --editions 1"
+            f"{output} has an edition {output.edition} that isn't complete; run the job's own command again first"
         )
     if missing := missing_files(output, done):
         raise ConfigError(f"{output} lacks {', '.join(missing[:_SHOWN])}; run the job's own command again first")
-    return JobOutput(output, job, done)
+    return JobOutput(output, job, done, read_editions(output, done))
 
 
 def _without(record: ShardRecord, written: Rewritten, gone: Counter[str]) -> ShardRecord:

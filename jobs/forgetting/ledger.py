@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,74 @@ from jobs import storage
 from jobs.finalize.shard_plan import FILES_KEY, KINDS, Kind
 from jobs.forgetting.searching import places_of
 from jobs.ledger.commits import CommitRecord
-from jobs.storage.folders import OutputFolder
+from jobs.storage.folders import DATA, REJECTED, OutputFolder
 from transforms.packing.documents import TRAINED
 
 _BATCH_ROWS = 1024
 _PARTS, _PART_KEY = "parts", ("repo_name", "path", "content_sha256")
+_RECORD = "rejected_"
 
 Sources = Sequence[Mapping[str, object]]
+
+
+@dataclass
+class Loss:
+    """What leaves shards, whichever units made them.
+
+    Args:
+        rows: Output rows (`data`) and rejected records (`rejected`).
+        counts: What changes in the counts of commits.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Loss) -> Loss:
+        return self.times(other, 1)
+
+    def __sub__(self, other: Loss) -> Loss:
+        return self.times(other, -1)
+
+    def times(self, other: Loss, sign: int) -> Loss:
+        """The sum with another, which counts `sign` times."""
+        total = Loss(Counter(self.rows), Counter(self.counts))
+        for mine, others in ((total.rows, other.rows), (total.counts, other.counts)):
+            for name, count in others.items():
+                mine[name] += sign * count
+        return total
+
+    @property
+    def tally(self) -> Counter[str]:
+        """The rejected records among them as `kind/stage/reason`, as a shard's record counts them."""
+        told = {name: -count for name, count in self.counts.items() if name.startswith(_RECORD)}
+        return Counter({name.removeprefix(_RECORD): count for name, count in told.items()})
+
+    @property
+    def source_rows(self) -> int:
+        """Source rows of which nothing is left."""
+        return self.counts["rows_removed"]
+
+
+def loss_of(output: OutputFolder, path: str, gone: npt.NDArray[np.bool_]) -> Loss:
+    """What leaves a shard of any edition, in which all rows of a source are.
+
+    Args:
+        output: The output.
+        path: The shard, relative to the output.
+        gone: Whether each of its rows goes.
+    """
+    if folder_of(path) == DATA:
+        return Loss(Counter({DATA: int(gone.sum())}), _count_rows(list(_keys(output, path)), gone))
+    return Loss(Counter({REJECTED: int(gone.sum())}), _count_records(list(_records(output, path)), gone))
+
+
+def folder_of(path: str) -> str:
+    """`data` or `rejected`, of a shard in that folder or in the one of an earlier edition.
+
+    >>> folder_of("_editions/0001/data/train-00000-of-00001.parquet")
+    'data'
+    """
+    return path.split("/")[-2]
 
 
 class Removed:

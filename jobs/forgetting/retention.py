@@ -10,12 +10,13 @@ Manifests go first, from the oldest on, so an edition is never named of which a 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs import storage
+from jobs.finalize.rewriting import FINISHED, PENDING, finish_pending
 from jobs.growth.editions import editions_with_manifests, read_manifest
-from jobs.ledger.completed import read_completed
+from jobs.ledger.completed import has_pending, read_completed
 from jobs.ledger.lock import acquire
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import DATA, REJECTED, OutputFolder
@@ -35,7 +36,14 @@ class Dropped:
     bytes: int
 
 
-def retain(path: str, editions: int, *, dry_run: bool = False, break_lock: bool = False) -> Dropped:
+def retain(
+    path: str,
+    editions: int,
+    *,
+    dry_run: bool = False,
+    break_lock: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Dropped:
     """Keeps the newest editions of a dataset and drops the others.
 
     Args:
@@ -43,18 +51,30 @@ def retain(path: str, editions: int, *, dry_run: bool = False, break_lock: bool 
         editions: How many stay, the newest included.
         dry_run: Change nothing.
         break_lock: Take the lock of a process that seems alive.
+        say: Tells the user that a removal (`codemill forget`) which was interrupted is finished first.
 
     Raises:
         ConfigError: It isn't complete, or somebody writes to it.
     """
     local = storage.is_local(path)
     output = OutputFolder(os.path.abspath(path.removeprefix("file://")) if local else path.rstrip("/"))
+    if dry_run:
+        if has_pending(output):
+            raise ConfigError(PENDING.format(output))
+        _refuse_incomplete(output)
+        return _retain(output, editions, dry_run=True)
+    if not has_pending(output):
+        _refuse_incomplete(output)
+    with acquire(output.job, break_lock=break_lock):
+        if finish_pending(output):
+            say(FINISHED.format(output))
+        _refuse_incomplete(output)
+        return _retain(output, editions, dry_run=False)
+
+
+def _refuse_incomplete(output: OutputFolder) -> None:
     if read_completed(output) is None:
         raise ConfigError(f"{output} is not a complete output of codemill; run the job's own command again first")
-    if dry_run:
-        return _retain(output, editions, dry_run=True)
-    with acquire(output.job, break_lock=break_lock):
-        return _retain(output, editions, dry_run=False)
 
 
 def _retain(output: OutputFolder, editions: int, *, dry_run: bool) -> Dropped:
@@ -67,7 +87,7 @@ def _retain(output: OutputFolder, editions: int, *, dry_run: bool) -> Dropped:
             storage.remove(output.of_edition(number).manifest)
             failpoint(AFTER_MANIFEST)
     folders = _folders(output)
-    sizes = [(path, storage.size_of_file(path)) for path in _shards(folders.values()) if path not in kept]
+    sizes = [(path, storage.size_of_file(path)) for path in shards_of_editions(output) if path not in kept]
     if not dry_run:
         for path, _ in sizes:
             storage.remove(path)
@@ -84,6 +104,7 @@ def _folders(output: OutputFolder) -> dict[int, str]:
     return {int(name): storage.join(output.earlier, name) for name in names if name.isdigit()}
 
 
-def _shards(folders: Iterable[str]) -> list[str]:
-    below = [storage.join(folder, name) for folder in folders for name in (DATA, REJECTED)]
+def shards_of_editions(output: OutputFolder) -> list[str]:
+    """The shards below the folders of editions, whether a manifest names them or not."""
+    below = [storage.join(folder, name) for folder in _folders(output).values() for name in (DATA, REJECTED)]
     return [storage.join(folder, name) for folder in below for name in storage.list_names(folder)]

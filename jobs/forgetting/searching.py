@@ -7,6 +7,7 @@ the texts too, by whose hashes derived datasets are searched. Memory: a byte a r
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.forgetting.row_lists import Place, repositories_listed
 from jobs.plan.footers import InputFile
 from jobs.storage.folders import OutputFolder
 from jobs.storage.parquet import open_parquet
@@ -25,8 +27,6 @@ from transforms.opt_out.rows import NO_REPOSITORIES, is_packed
 from transforms.opt_out.selection import PARTS, File, FileColumns, Selection, files_of
 
 _BATCH_ROWS = 1024
-Place = tuple[str, int, int]
-"""A source row: the public name of its file, row group, row."""
 _PLACE_FIELDS = ("source_uri", "source_row_group", "source_row")
 _RECORD = ("uri", "row_group", "row", "content_sha256", "path", "answer")
 _GROUPS_KEPT = 64
@@ -37,31 +37,54 @@ class Found:
     """What a search has found.
 
     Args:
+        edition: The edition whose units made the rows that are searched.
         gone: For each shard with rows to be forgotten, whether each of its rows goes.
         places: The sources of kept rows that go.
+        listed: By edition, the source rows that are themselves to be forgotten, kept or rejected: also those that go
+            from lists of rows.
         files: The files that these rows come from, by which derived datasets are searched.
         lacks_blobs: Whether blobs are looked for that rows don't tell.
+        emptied: Earlier editions of which no row is left.
         unknown: Rejected records whose repository or blob nobody can tell.
         unknown_answers: How many of them have an answer.
     """
 
+    edition: int = 1
     gone: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     places: set[Place] = field(default_factory=set)
+    listed: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
     files: set[File] = field(default_factory=set)
     lacks_blobs: bool = False
+    emptied: tuple[int, ...] = ()
     unknown: int = 0
     unknown_answers: int = 0
 
-    def rows(self, folder: str) -> int:
-        """How many rows go from the shards of a folder."""
-        return sum(int(gone.sum()) for path, gone in self.gone.items() if path.startswith(f"{folder}/"))
+    def rows(self, folder: str, *, is_earlier: bool = False) -> int:
+        """How many rows go from the shards of a folder; `is_earlier`: of that folder of earlier editions."""
+        return sum(int(self.gone[path].sum()) for path in self._shards(is_earlier) if path.split("/")[-2] == folder)
+
+    def files_of(self, *, is_earlier: bool = False) -> int:
+        """From how many shards rows go."""
+        return len(self._shards(is_earlier))
+
+    def _shards(self, is_earlier: bool) -> list[str]:
+        return [path for path in self.gone if (path.count("/") > 1) == is_earlier]
+
+    def add(self, other: Found) -> None:
+        """Adds what was found in the shards of another edition."""
+        self.gone |= other.gone
+        self.files |= other.files
+        self.listed |= other.listed
+        self.lacks_blobs |= other.lacks_blobs
+        self.unknown += other.unknown
+        self.unknown_answers += other.unknown_answers
 
 
 def search_data(output: OutputFolder, shards: Sequence[str], columns: FileColumns, selection: Selection) -> Found:
     """Finds output rows.
 
     Args:
-        output: The output.
+        output: The output, of the edition whose units made these rows.
         shards: Its shards of output rows, relative to it.
         columns: Where the rows tell what they come from.
         selection: What is to be forgotten.
@@ -69,7 +92,7 @@ def search_data(output: OutputFolder, shards: Sequence[str], columns: FileColumn
     Raises:
         ConfigError: Repositories are to be forgotten, and no column names any.
     """
-    found = Found()
+    found = Found(edition=output.edition)
     for path in shards:
         with storage.open_input(output.join(path)) as file, pq.ParquetFile(file) as parquet:
             schema = parquet.schema_arrow
@@ -96,10 +119,11 @@ def search_rejected(
     """Finds rejected records, and adds them to what was found of the output rows.
 
     A record has no repository and no blob, so these are looked up in the input, which a corpus doesn't have: what it
-    rejected is found by path and content alone.
+    rejected is found by path and content alone. Where the input is gone or another one, the lists of rows of a dataset
+    that can grow still tell repositories.
 
     Args:
-        output: The output.
+        output: The output, of the edition whose units made these records.
         shards: Its shards of rejected records.
         selection: What is to be forgotten.
         found: What was found of the output rows; targets of their sources go with them.
@@ -108,16 +132,58 @@ def search_rejected(
     """
     wants_input = len(selection.opt_out) or (selection.blobs and inputs)
     lookup = _Sources(inputs, columns, with_content=bool(selection.blobs)) if wants_input else None
-    of_record = FileColumns(path="path")
+    records: dict[str, _Records] = {}
     for path in shards:
-        parts = [np.zeros(0, dtype=bool)]
+        searched = [_Records.empty()]
         with storage.open_input(output.join(path)) as file, pq.ParquetFile(file) as parquet:
             names = [name for name in _RECORD if name in parquet.schema_arrow.names]
             for table in _batches(parquet, names):
-                parts.append(_search_records(table, of_record, selection, found, lookup))
-        gone = np.concatenate(parts)
-        if gone.any():
-            found.gone[path] = gone
+                searched.append(_search_records(table, selection, found, lookup))
+        records[path] = _Records.joined(searched)
+    wanted = {place for each in records.values() for place in each.unknown.values()}
+    listed = repositories_listed(output.job, selection.opt_out, wanted) if wanted else {}
+    for path, each in records.items():
+        for row, place in each.unknown.items():
+            is_named = listed.get(place)
+            each.gone[row] = bool(is_named)
+            if is_named:
+                found.listed[found.edition].add(place)
+            elif is_named is None or selection.blobs:
+                found.unknown += 1
+                found.unknown_answers += row in each.answers
+        if each.gone.any():
+            found.gone[path] = each.gone
+
+
+@dataclass
+class _Records:
+    """What is found of the rejected records of a shard.
+
+    Args:
+        gone: Whether each of them goes.
+        unknown: The places of those, by number, whose source isn't in the input anymore.
+        answers: Which of these have an answer.
+    """
+
+    gone: npt.NDArray[np.bool_]
+    unknown: dict[int, Place]
+    answers: set[int]
+
+    @classmethod
+    def empty(cls, rows: int = 0) -> _Records:
+        """Of this many records nothing is found."""
+        return cls(np.zeros(rows, dtype=bool), {}, set())
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Records]) -> _Records:
+        """Parts of a shard, one after the other."""
+        whole, start = cls.empty(), 0
+        for part in parts:
+            whole.unknown.update({start + row: place for row, place in part.unknown.items()})
+            whole.answers.update(start + row for row in part.answers)
+            start += len(part.gone)
+        whole.gone = np.concatenate([part.gone for part in parts])
+        return whole
 
 
 def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -128,14 +194,18 @@ def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.Tab
 
 
 def _search_table(table: pa.Table, columns: FileColumns, selection: Selection, found: Found) -> npt.NDArray[np.bool_]:
-    gone = np.zeros(table.num_rows, dtype=bool)
+    gone, own = np.zeros(table.num_rows, dtype=bool), np.zeros(table.num_rows, dtype=bool)
     for row, files in enumerate(files_of(table, columns)):
         if hit := [file for file in files if selection.names(file)]:
             gone[row] = True
+            own[row] = hit[0] is files[0] or (columns.is_raw and selection.names(files[1]))
             # The row's own file whichever part names it: what derives from the row goes with it.
             found.files.update(file for file in (*files[:2], *hit) if file.sha256)
     if gone.any():
-        found.places.update(place for place in places_of(table.filter(pa.array(gone))) if place is not None)
+        places = places_of(table)
+        found.places.update(place for place, goes in zip(places, gone, strict=True) if goes and place is not None)
+        listed = (place for place, goes in zip(places, own, strict=True) if goes and place is not None)
+        found.listed[found.edition].update(listed)
     return gone
 
 
@@ -148,20 +218,22 @@ def places_of(table: pa.Table) -> list[Place | None]:
     return list(zip(*fields, strict=True))
 
 
-def _search_records(
-    table: pa.Table, columns: FileColumns, selection: Selection, found: Found, lookup: _Sources | None
-) -> npt.NDArray[np.bool_]:
-    gone = np.zeros(table.num_rows, dtype=bool)
+def _search_records(table: pa.Table, selection: Selection, found: Found, lookup: _Sources | None) -> _Records:
+    records = _Records.empty(table.num_rows)
     places = zip(*(table.column(name).to_pylist() for name in ("uri", "row_group", "row")), strict=True)
-    has_answer = table.column("answer").is_valid().to_pylist() if "answer" in table.column_names else gone
-    for row, ((file, *_), place) in enumerate(zip(files_of(table, columns), places, strict=True)):
-        gone[row] = place in found.places or selection.names(file)
-        if not gone[row] and lookup is not None:
+    has_answer = table.column("answer").is_valid().to_pylist() if "answer" in table.column_names else records.gone
+    for row, ((file, *_), place) in enumerate(zip(files_of(table, FileColumns(path="path")), places, strict=True)):
+        is_named = selection.names(file)
+        if not is_named and place not in found.places and lookup is not None:
             sources = lookup.of(place)
-            found.unknown += sources is None
-            found.unknown_answers += sources is None and bool(has_answer[row])
-            gone[row] = any(map(selection.names, sources or ()))
-    return gone
+            if sources is None:
+                records.unknown[row] = place
+                records.answers.update([row] if has_answer[row] else [])
+            is_named = any(map(selection.names, sources or ()))
+        if is_named:
+            found.listed[found.edition].add(place)
+        records.gone[row] = is_named or place in found.places
+    return records
 
 
 class _Sources:

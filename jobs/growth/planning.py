@@ -54,6 +54,8 @@ from transforms.work import Work
 AFTER_LIVE = register("growth.after_live")
 AFTER_BEFORE = register("growth.after_before")
 
+_MOST_KEPT: Final = 262_144  # rows held between planning and freezing, about 30 MB
+
 MAY_CHANGE: Final = ("input", "opt_out_sha256")
 """Options that may be others than those of the edition before."""
 
@@ -85,6 +87,7 @@ class _Look:
         retry: The rows to plan, None for all.
         held: What becomes of the rows of files that differ.
         known: How many rows of these files the dataset has already.
+        kept: The rows of the others, if they are few enough to be held.
     """
 
     at: Differences
@@ -95,6 +98,7 @@ class _Look:
     retry: Mapping[tuple[str, int], list[int]] | None
     held: _Held
     known: int
+    kept: Sequence[pa.Table] | None
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class Growth:
         differing: The names of files of the edition before that have, or are gone.
         opted_out: Finds rows that have opted out since the edition before; None if the lists are the same.
         held: The rows of the other files.
+        kept: The rows that stay with their files, if they are few enough to be held; None: they are read again.
         news: What is new, in numbers, for the summary.
     """
 
@@ -119,6 +124,7 @@ class Growth:
     differing: frozenset[str]
     opted_out: HashedOptOut | None
     held: _Held
+    kept: Sequence[pa.Table] | None
     news: Mapping[str, int]
 
     @property
@@ -166,8 +172,9 @@ def plan_growth(
         if inputs.columns != job.column_map:
             raise ConfigError(_other_columns(job.column_map, inputs.columns))
         same = frozenset(file.public_name for file in at.same)
-        stays, held, out = _split(base, same, opted_out)
-        return _Look(at, inputs, same, stays, out, *_matched(inputs, held, drops_gone, identity_map(job), again))
+        stays, held, out, kept = _split(base, same, opted_out)
+        retry, held_now, known = _matched(inputs, held, drops_gone, identity_map(job), again)
+        return _Look(at, inputs, same, stays, out, retry, held_now, known, kept)
 
     seen = look(found)
     if dependents is not None and (again := dependents(base, set(_leaving(base, seen.held, opted_out)))):
@@ -189,7 +196,7 @@ def plan_growth(
     read_now = {file.uri: file for file in (*seen.inputs.files, *seen.at.same)}
     sources = [read_now[uri] for uri in present if uri in read_now]
     differing = frozenset(file.public_name for file in (*seen.at.changed, *seen.at.gone))
-    return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, news)
+    return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, seen.kept, news)
 
 
 def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
@@ -232,10 +239,14 @@ def _other_columns(before: ColumnMap, now: ColumnMap) -> str:
     )
 
 
-def _split(base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | None) -> tuple[int, pa.Table, int]:
-    """How many rows are in files that haven't changed, the rows that aren't, and how many have opted out."""
+def _split(
+    base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | None
+) -> tuple[int, pa.Table, int, list[pa.Table] | None]:
+    """How many rows are in files that haven't changed, the rows that aren't, how many have opted out, and the first
+    ones, if they are few."""
     stays = out = 0
     held = [LIVE_SCHEMA.empty_table()]
+    kept: list[pa.Table] | None = []
     names = pa.array(same, pa.large_string())
     for table in live_rows(base):
         table, gone = _without(table, opted_out)
@@ -243,7 +254,11 @@ def _split(base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | N
         is_same = _are_in(table, names)
         stays += pc.sum(is_same).as_py() or 0
         held.append(table.filter(pc.invert(is_same)))
-    return stays, pa.concat_tables(held), out
+        if kept is not None:
+            kept.append(table.filter(is_same))
+            if stays > _MOST_KEPT:
+                kept = None
+    return stays, pa.concat_tables(held), out, kept
 
 
 def _without(table: pa.Table, opted_out: HashedOptOut | None) -> tuple[pa.Table, pa.Table]:
@@ -333,10 +348,13 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
 
 
 def _live(growth: Growth) -> Iterator[pa.Table]:
-    names = pa.array(growth.same, pa.large_string())
-    for table in live_rows(growth.base):
-        stays, _ = _without(table, growth.opted_out)
-        yield stays.filter(_are_in(stays, names))
+    if growth.kept is not None:
+        yield from growth.kept
+    else:
+        names = pa.array(growth.same, pa.large_string())
+        for table in live_rows(growth.base):
+            stays, _ = _without(table, growth.opted_out)
+            yield stays.filter(_are_in(stays, names))
     held = growth.held
     stays = pa.array([not reason for reason in held.reasons], pa.bool_())
     place = LIVE_SCHEMA.get_field_index("file")

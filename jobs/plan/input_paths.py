@@ -27,6 +27,7 @@ PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")  # in any case
 _JOB_FOLDERS = (JOB_FOLDER, REJECTED)
 _JOB_PAGES = (*PAGES, COMPLETED, NOTICE, PUBLISHED)
 _SHOWN_NAMES = 3
+_MANY = 64  # names in a folder, of which each would be asked whether it is a link
 
 
 def expand(patterns: Iterable[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
@@ -114,14 +115,47 @@ def _each_file_once(names: Iterable[str]) -> list[str]:
 
     A link to one of its own parent folders would otherwise list every file forty times.
     """
-    folders: dict[str, str] = {}
     shortest: dict[str, str] = {}
     names = list(names)
-    real_of = {name: real_path(name, folders) if storage.is_local(name) else name for name in names}
+    real_of = _real_paths(names)
     for name, real in real_of.items():
         if real not in shortest or len(name) < len(shortest[real]):
             shortest[real] = name
     return [name for name in names if shortest[real_of[name]] == name]
+
+
+def _real_paths(names: Sequence[str]) -> dict[str, str]:
+    """`real_path` of each local file; of many in one folder, a listing tells which are links at less cost."""
+    by_folder: dict[str, list[str]] = {}
+    for name in names:
+        by_folder.setdefault(name[: name.rfind("/")] if storage.is_local(name) else "", []).append(name)
+    found = dict.fromkeys(names, "")
+    folders: dict[str, str] = {}
+    for folder, inside in by_folder.items():
+        links = _links_in(folder) if len(inside) >= _MANY else None
+        for name in inside:
+            if not storage.is_local(name):
+                found[name] = name
+            elif links is None or name[len(folder) + 1 :] in links:
+                found[name] = real_path(name, folders)
+            else:
+                found[name] = f"{_real_folder(folder, folders)}/{name[len(folder) + 1 :]}"
+    return found
+
+
+def _links_in(folder: str) -> set[str] | None:
+    """The names of links in a folder; None if it can't be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_symlink()}
+    except OSError:
+        return None
+
+
+def _real_folder(folder: str, folders: dict[str, str]) -> str:
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return folders[folder]
 
 
 def real_path(name: str, folders: dict[str, str]) -> str:
@@ -129,9 +163,7 @@ def real_path(name: str, folders: dict[str, str]) -> str:
     if os.path.islink(name):
         return os.path.realpath(name)
     folder, base = os.path.split(name)
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    return os.path.join(folders[folder], base)
+    return os.path.join(_real_folder(folder, folders), base)
 
 
 def _expand_one(pattern: str, say: Callable[[str], None]) -> list[str]:
@@ -163,14 +195,21 @@ def _parquet_files(folder: str) -> list[str]:
 def _inputs_among(names: Iterable[str], base: str, named: str, say: Callable[[str], None]) -> list[str]:
     """Returns the matches of a pattern below `base` that may be input; reports files of job outputs that it skips."""
     outputs: dict[str, bool] = {}
+    places: dict[str, tuple[str | None, bool]] = {}
     taken: list[str] = []
     left_out: dict[str, list[str]] = {}
     for name in names:
         relative = name[len(base) :].lstrip("/")
-        output = next((folder for folder in _likely_outputs(base, relative) if _known_output(folder, outputs)), None)
+        folder, _, last = relative.rpartition("/")
+        if last in _JOB_PAGES or folder not in places:
+            likely = (one for one in _likely_outputs(base, relative) if _known_output(one, outputs))
+            place = next(likely, None), _is_hidden(relative)
+        if last not in _JOB_PAGES:
+            place = places.setdefault(folder, place)
+        output, is_hidden = place
         if output is not None:
             left_out.setdefault(output, []).append(name[len(output) :].lstrip("/"))
-        elif not _is_hidden(relative):
+        elif not is_hidden:
             taken.append(name)
     for output, others in left_out.items():
         shown = ", ".join(others[:_SHOWN_NAMES]) + (", ..." if len(others) > _SHOWN_NAMES else "")

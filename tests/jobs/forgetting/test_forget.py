@@ -172,8 +172,16 @@ def test_a_list_that_names_everything_is_refused(output, tmp_path, capsys):
     assert bytes_of(output / "data") == before
 
 
+def test_the_repository_of_a_record_whose_input_is_gone_is_known_by_the_lists_of_rows(output, tmp_path, capsys):
+    (tmp_path / "in" / "a.parquet").unlink()
+    assert forget(output, "--opt_out", listed(tmp_path, "out")) == 0
+    assert "removed 17 rows and 3 rejected records" in capsys.readouterr().err
+    assert [row["path"] for row in uppercase.dataset(output)["rejected"]] == ["src/0.py", "src/14.py", "src/28.py"]
+
+
 def test_records_whose_input_is_gone_are_counted_and_the_exit_code_is_3(output, tmp_path, capsys):
     (tmp_path / "in" / "a.parquet").unlink()
+    shutil.rmtree(output / "_job" / "rows")  # as of a job that can't grow
     assert forget(output, "--opt_out", listed(tmp_path, "out")) == 3
     told = capsys.readouterr().err
     assert "removed 17 rows and 0 rejected records" in told

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
 
 import hypothesis
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
@@ -26,6 +28,7 @@ night = st.fixed_dictionaries(
         "corpus": corpus,
         "opt_out": st.sampled_from([None, "b/two", "c"]),
         "drop_gone": st.booleans(),
+        "forget": st.none() | st.sampled_from(["p.py", "q.py"]),
         "kill": st.none() | st.tuples(st.sampled_from(POINTS), st.integers(1, 2)),
     }
 )
@@ -48,6 +51,20 @@ def grow(nights: Nights, folder: Path, *more: str, kill: str | None = None) -> N
     assert nights.run(folder, "--grow", *more) == 0, (folder / "log").read_text()
 
 
+def forget(nights: Nights, folder: Path, path: str) -> bool:
+    """Forgets a path, unless no row would be left; returns whether rows were removed: what wasn't there may come."""
+    code = nights.call(folder, ["forget", str(folder / "out"), "--path", path])
+    told = (folder / "log").read_text()
+    assert code == 0 or " would be removed, " in told.splitlines()[-1], told
+    return ": removed " in told.splitlines()[-1]
+
+
+def paths_of(output: Path) -> set[str]:
+    """The paths of all rows and records of all editions."""
+    shards = [path for part in ("data", "rejected") for path in output.rglob(f"{part}/*.parquet")]
+    return {path for shard in shards for path in pq.read_table(shard, columns=["path"])["path"].to_pylist()}
+
+
 @pytest.mark.timeout(1800)  # on a busy machine a night may take ten seconds
 @hypothesis.settings(
     max_examples=int(os.environ.get("CODEMILL_NIGHTS", "3")),
@@ -62,7 +79,8 @@ def test_nights_give_the_rows_of_one_run(nights, sequence, last):
         opted_out: list[str] = []
         write_corpus(folder, {"first": [("a/one", "first.py", CONTENTS[0])]})
         grow(nights, folder)
-        sequence = [*sequence, {"corpus": last, "opt_out": None, "drop_gone": True, "kill": None}]
+        forgotten: set[str] = set()
+        sequence = [*sequence, {"corpus": last, "opt_out": None, "drop_gone": True, "forget": None, "kill": None}]
         for one in sequence:
             write_corpus(folder, one["corpus"])
             if one["opt_out"] and one["opt_out"] not in opted_out:
@@ -72,11 +90,18 @@ def test_nights_give_the_rows_of_one_run(nights, sequence, last):
             drops = ["--drop_gone"] if one["drop_gone"] else []
             kill = one["kill"] and f"{one['kill'][0]}:{one['kill'][1]}"
             grow(nights, folder, *lists, *drops, kill=kill)
+            if one["forget"] and forget(nights, folder, one["forget"]):
+                forgotten.add(one["forget"])
             assert files_of(folder / "out") == set(completed(folder / "out")["files"])
+            assert not forgotten & paths_of(folder / "out")
             if one["drop_gone"]:
                 assert nights.run(folder, *lists, output="once") in (0, 5), (folder / "log").read_text()
-                assert dataset(folder / "out") == dataset(folder / "once")
-                assert rejections(folder / "out") == rejections(folder / "once")
+                once = {
+                    key: n for key, n in dataset(folder / "once").items() if json.loads(key)["path"] not in forgotten
+                }
+                assert dataset(folder / "out") == once
+                once = {key: n for key, n in rejections(folder / "once").items() if key[0] not in forgotten}
+                assert rejections(folder / "out") == once
                 for path in sorted((folder / "once").rglob("*"), reverse=True):
                     path.rmdir() if path.is_dir() else path.unlink()
                 (folder / "once").rmdir()

@@ -1,0 +1,183 @@
+"""Checks a dataset that grew over several nights, knowing nothing of how it was made.
+
+    python benchmarks/night_checks.py SPEC.json
+
+Imports nothing of codemill: rows are read with pyarrow and hashed here, blobs are asked of git. `SPEC.json` has
+
+    output        the dataset
+    once          a dataset that was made at once from this night's corpus
+    forgotten     {"paths": [...], "hashes": [...]}: rows with this path or SHA-256 of their content are nowhere anymore
+    opted_out     repositories that the newest edition must not have
+    trees         {repository: [git directory, commit]}
+    snapshots     a folder, in which each edition's rows are kept as they were when it was the newest
+    readers       whether datasets, DuckDB and Polars read each edition as well
+
+Prints one line for each kind of check, with its numbers, and one for each fault; exit code 1 if there is any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+Rows = dict[str, tuple[int, str, str]]
+"""Rows by the hash of what they say: how often, the path, and the SHA-256 of the content."""
+
+_SHOWN = 5
+_KEEPS_ITS_OWN = ("revision_id", "retrieved_at")  # a row that hasn't changed tells when it was first taken in
+
+
+def rows_of(files: Sequence[Path]) -> Rows:
+    """The rows of shards, without the place in the input that each was read from, and when."""
+    found: Rows = {}
+    for row in read(files):
+        row = {name: value for name, value in row.items() if name not in _KEEPS_ITS_OWN}
+        row["lineage"] = {name: value for name, value in row["lineage"].items() if not name.startswith("source_")}
+        key = hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
+        count = found.get(key, (0, "", ""))[0]
+        found[key] = (count + 1, row["path"], hashlib.sha256(row["content"].encode()).hexdigest())
+    return found
+
+
+def read(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Yields the rows of Parquet files."""
+    for path in sorted(files):
+        with pq.ParquetFile(path) as parquet:
+            for group in range(parquet.num_row_groups):
+                yield from parquet.read_row_group(group).to_pylist()
+
+
+def editions_of(output: Path) -> dict[int, list[Path]]:
+    """The shards with the rows of each edition, by its manifest; of one that never grew those in `data/`."""
+    found = {}
+    for manifest in sorted(output.glob("_editions/*/manifest.json")):
+        files = json.loads(manifest.read_text())["files"]
+        for name, size in files.items():
+            assert (output / name).stat().st_size == size, f"{manifest}: {name} has another size"
+        found[int(manifest.parent.name)] = [output / name for name in files if name.split("/")[-2] == "data"]
+    return found or {1: sorted((output / "data").glob("*.parquet"))}
+
+
+class Checks:
+    """The checks of one night; `faults` collects what is wrong."""
+
+    def __init__(self, spec: Mapping[str, Any]):
+        self.spec = spec
+        self.output = Path(spec["output"])
+        self.editions = editions_of(self.output)
+        self.newest = rows_of(sorted((self.output / "data").glob("*.parquet")))
+        self.faults: list[str] = []
+
+    def run(self) -> None:
+        """Does all of them."""
+        self.compare_with_once()
+        self.compare_with_snapshots()
+        self.search_everywhere()
+        self.compare_with_git()
+        if self.spec["readers"]:
+            self.read_otherwise()
+
+    def is_forgotten(self, row: tuple[int, str, str]) -> bool:
+        """Whether a row is to be nowhere anymore."""
+        forgotten = self.spec["forgotten"]
+        return row[1] in forgotten["paths"] or row[2] in forgotten["hashes"]
+
+    def compare_with_once(self) -> None:
+        """The newest edition has the rows of a dataset made at once, but for forgotten ones."""
+        once = rows_of(sorted(Path(self.spec["once"], "data").glob("*.parquet")))
+        self._same("data/", self.newest, {key: row for key, row in once.items() if not self.is_forgotten(row)})
+
+    def compare_with_snapshots(self) -> None:
+        """Each edition has the rows that it had, but for forgotten ones."""
+        folder = Path(self.spec["snapshots"])
+        for number, files in self.editions.items():
+            has, path = rows_of(files), folder / f"{number}.json"
+            if path.exists():
+                had = {key: tuple(row) for key, row in json.loads(path.read_text()).items()}
+                self._same(
+                    f"edition {number}", has, {key: row for key, row in had.items() if not self.is_forgotten(row)}
+                )
+            else:
+                self._same(f"edition {number}, just made", has, self.newest)
+                path.write_text(json.dumps(has))
+
+    def search_everywhere(self) -> None:
+        """No file of the output has a forgotten row, and the newest edition none of who opted out."""
+        everywhere = rows_of(list(self.output.rglob("data/*.parquet")))
+        self._none("forgotten rows", [row[1] for row in everywhere.values() if self.is_forgotten(row)])
+        newest = read(sorted((self.output / "data").glob("*.parquet")))
+        self._none("opted out", [row["path"] for row in newest if row["repo_name"] in self.spec["opted_out"]])
+
+    def compare_with_git(self) -> None:
+        """Each row's file is in its repository at this night's commit, with this content."""
+        wrong, contents = [], Counter[str]()
+        trees = {repository: blobs_of(*where) for repository, where in self.spec["trees"].items()}
+        for row in read(sorted((self.output / "data").glob("*.parquet"))):
+            if trees[row["repo_name"]].get(row["path"]) != row["blob_id"]:
+                wrong.append(row["path"])
+            data = row["content"].encode()
+            is_same = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == row["blob_id"]
+            contents["the blob" if is_same else f"read as {row['src_encoding']}"] += 1
+        print("git: contents are", ", ".join(f"{what} {count}" for what, count in contents.most_common()))
+        self._none("rows whose file git has otherwise", wrong)
+
+    def read_otherwise(self) -> None:
+        """Other readers find as many rows in each edition."""
+        for number, files in {**self.editions, 0: sorted((self.output / "data").glob("*.parquet"))}.items():
+            rows = sum(row[0] for row in rows_of(files).values())
+            for reader, found in counts_of([str(path) for path in files]).items():
+                if found != rows:
+                    self.faults.append(f"{reader}: {found} rows of {rows} in edition {number or 'data/'}")
+            print(f"datasets, DuckDB, Polars: {rows} rows in {f'edition {number}' if number else 'data/'}")
+
+    def _same(self, what: str, has: Rows, should: Mapping[str, Any]) -> None:
+        print(f"{what}: {sum(row[0] for row in has.values())} rows, {sum(row[0] for row in should.values())} expected")
+        wrong = [key for key in {*has, *should} if has.get(key, (0,))[0] != should.get(key, (0,))[0]]
+        self._none(f"{what}: rows that differ", [(has.get(key) or should[key])[1] for key in wrong])
+
+    def _none(self, what: str, found: Sequence[str]) -> None:
+        if found:
+            self.faults.append(f"{what}: {len(found)}, such as {', '.join(sorted(found)[:_SHOWN])}")
+
+
+def blobs_of(git: str, commit: str) -> dict[str, str]:
+    """The blob of each path at a commit."""
+    listed = subprocess.run(["git", "--git-dir", git, "ls-tree", "-r", "-z", commit], check=True, capture_output=True)
+    entries = (line.split("\t", 1) for line in listed.stdout.decode(errors="replace").split("\0") if line)
+    return {path: what.split()[2] for what, path in entries}
+
+
+def counts_of(files: list[str]) -> dict[str, int]:
+    """How many rows other libraries find."""
+    import datasets
+    import duckdb
+    import polars
+
+    datasets.disable_progress_bars()
+    loaded = datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
+    return {
+        "datasets": sum(1 for _ in loaded),
+        "duckdb": duckdb.read_parquet(files).aggregate("count(*)").fetchall()[0][0],
+        "polars": polars.read_parquet(files).height,
+    }
+
+
+def main() -> int:
+    """Runs the checks of a specification; returns the exit code."""
+    checks = Checks(json.loads(Path(sys.argv[1]).read_text()))
+    checks.run()
+    for fault in checks.faults:
+        print(f"FAULT {fault}")
+    return 1 if checks.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
