@@ -112,18 +112,18 @@ def output(path: Path, step: str = "unique") -> Path:
 
 
 def without_places(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows without what names a file, of lineages that aren't the first step's."""
-    found = []
-    for one in rows:
-        lineages = {name: value for name, value in one.items() if name.endswith("lineage")}
-        first = max(lineages, key=len)  # input_input_lineage: the oldest
-        changed = {
-            name: {part: value for part, value in lineage.items() if part not in PLACES}
-            for name, lineage in lineages.items()
-            if name != first
+    """Rows without what names a file in their lineages: fused steps have no files of their own."""
+    return [
+        {
+            **one,
+            **{
+                name: {part: value for part, value in lineage.items() if part not in PLACES}
+                for name, lineage in one.items()
+                if name.endswith("lineage")
+            },
         }
-        found.append({**one, **changed})
-    return found
+        for one in rows
+    ]
 
 
 def reasons(*folders: Path) -> Counter[tuple[str, str, str]]:
