@@ -116,7 +116,7 @@ def without_places(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for one in rows:
         lineages = {name: value for name, value in one.items() if name.endswith("lineage")}
-        first = max(lineages, key=len)  # input_input_lineage: the oldest
+        first = "input_lineage" if "input_lineage" in one else "lineage"  # that of the first step keeps its first name
         changed = {
             name: {part: value for part, value in lineage.items() if part not in PLACES}
             for name, lineage in lineages.items()
@@ -152,7 +152,7 @@ corpora = st.lists(st.lists(groups, min_size=1, max_size=2), min_size=1, max_siz
 
 
 @given(corpora, st.sampled_from(CHAINS), st.sampled_from(LASTS), st.integers(1, 9))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_fused_steps_lead_to_the_rows_and_records_of_separate_ones(tmp_path_factory, files, chain, last, unit_rows):
     """However the corpus is cut; only the places in lineages of later steps are others: those of the first input."""
     if last == "dedup" and any(step.startswith("dedup") for step in chain):
