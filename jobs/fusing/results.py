@@ -24,10 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs import storage
+from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from transforms.fused_work import places_left
 from transforms.rows.types import is_text_type
 from transforms.work import Unit, UnitResult
+
+AFTER_RESULT = register("fused.after_result")
 
 _FACTS: Final = b"codemill"
 _COMPRESSED: Final = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -52,6 +55,7 @@ class ResultsInJob:
         if rows:
             # Not durable: what a power loss takes is made again.
             storage.write_bytes(self._path(step, unit, rows[0]), to_bytes(unit, table, rows, result), durable=False)
+            failpoint(AFTER_RESULT)
 
     def find(self, step: str, unit: Unit, table: pa.Table, rows: Sequence[int], schema: pa.Schema) -> UnitResult | None:
         """Returns the result for these rows; None unless it was kept for pieces that make up just these rows."""

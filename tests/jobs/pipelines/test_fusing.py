@@ -6,6 +6,9 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from jobs.fusing.results import ResultsInJob
 from tests.jobs import uppercase
 from transforms.filters.work import FilterWork
 
+ROOT = Path(__file__).parents[3]
 STEPS = """\
 output: {out}
 common: {{progress: none, workers: 1{common}}}
@@ -112,18 +116,18 @@ def output(path: Path, step: str = "unique") -> Path:
 
 
 def without_places(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows without what names a file in their lineages: fused steps have no files of their own."""
-    return [
-        {
-            **one,
-            **{
-                name: {part: value for part, value in lineage.items() if part not in PLACES}
-                for name, lineage in one.items()
-                if name.endswith("lineage")
-            },
+    """Rows without what names a file, of lineages that aren't the first step's."""
+    found = []
+    for one in rows:
+        lineages = {name: value for name, value in one.items() if name.endswith("lineage")}
+        first = "input_lineage" if "input_lineage" in one else "lineage"  # that of the first step keeps its first name
+        changed = {
+            name: {part: value for part, value in lineage.items() if part not in PLACES}
+            for name, lineage in lineages.items()
+            if name != first
         }
-        for one in rows
-    ]
+        found.append({**one, **changed})
+    return found
 
 
 def reasons(*folders: Path) -> Counter[tuple[str, str, str]]:
@@ -152,7 +156,7 @@ corpora = st.lists(st.lists(groups, min_size=1, max_size=2), min_size=1, max_siz
 
 
 @given(corpora, st.sampled_from(CHAINS), st.sampled_from(LASTS), st.integers(1, 9))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_fused_steps_lead_to_the_rows_and_records_of_separate_ones(tmp_path_factory, files, chain, last, unit_rows):
     """However the corpus is cut; only the places in lineages of later steps are others: those of the first input."""
     if last == "dedup" and any(step.startswith("dedup") for step in chain):
@@ -258,6 +262,32 @@ def test_a_run_that_was_interrupted_goes_on_where_it_was(corpus, monkeypatch, un
         assert run(stopped) == 130
     assert run(stopped) == 0
     assert uppercase.dataset(output(stopped)) == uppercase.dataset(output(whole))
+
+
+KILLED = """
+import sys
+import jobs.finalize.merge
+from jobs import cli
+from jobs.execution import supervisor
+from tests.jobs import uppercase
+uppercase.stay_here()
+supervisor.run_units = uppercase.inline_units_of_any_job
+jobs.finalize.merge.merge_all = uppercase.inline_merges
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("at", ["fused.after_result:2", "commit.after_kept:2", "finalize.before_completed"])
+def test_a_run_that_was_killed_goes_on_where_it_was(corpus, at):
+    """In the pass that dedup makes first, in a unit, and at the end."""
+    whole, killed = (pipeline(corpus, name, common="unit_rows: 4") for name in ("whole", "killed"))
+    assert run(whole) == 0
+    env = {**os.environ, "CODEMILL_FAILPOINT": f"{at}=kill", "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-W", "ignore", "-c", KILLED, "pipeline", str(killed)]
+    assert subprocess.run(words, cwd=ROOT, env=env, capture_output=True).returncode == -signal.SIGKILL
+    assert run(killed) == 0
+    assert uppercase.dataset(output(killed)) == uppercase.dataset(output(whole))
+    assert not (output(killed) / "_job" / "fused").exists()
 
 
 def test_units_that_failed_are_retried_with_the_fused_steps(corpus):
