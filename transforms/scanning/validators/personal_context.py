@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from transforms.scanning.candidate import Candidate, Verdict
@@ -20,7 +21,7 @@ def mac_address(candidate: Candidate) -> Verdict | None:
     octets = [int(part, 16) for part in text.split(b":")]
     if octets[0] & 1 or text.startswith(b"00:00:5e:00:53") or len(set(octets)) < _MIN_DIFFERENT_BYTES:
         return None  # a group's (IEEE 802), of documentation (RFC 9542), or made up
-    steps = {b - a for a, b in zip(octets, octets[1:], strict=False)}
+    steps = {b - a for a, b in itertools.pairwise(octets)}
     pairs = sum(part[:1] == part[1:] for part in text.split(b":"))
     if len(steps) == 1 or pairs > len(octets) * _MAX_REPEATED_DIGITS or octets[:5] == [0x12, 0x34, 0x56, 0x78, 0x9A]:
         return None
