@@ -9,9 +9,9 @@ from re import Match, Pattern
 
 from transforms.languages.lookup import find_language
 from transforms.scanning.lexical import Lexical
-from transforms.scanning.personal_names import PHONE_NAME, normalized
+from transforms.scanning.personal.names import PHONE_NAME, normalized
+from transforms.scanning.personal.tables import Columns
 from transforms.scanning.rule import Rule
-from transforms.scanning.tables import Columns
 
 _NO_KINDS: frozenset[str] = frozenset()
 _SETTINGS = frozenset(("settings",))

@@ -37,6 +37,7 @@ from transforms.scanning.validators.registry import (
     LOOKS_BEHIND_BYTES,
     LOOKS_UNTIL,
     NEEDS_PATH,
+    READS_COLUMNS,
     VALIDATORS,
     looks_near,
 )
@@ -210,7 +211,7 @@ class Scanner:
         rule, skip_until = self.rules.rules[index], document.skip_until
         found: list[Finding] = []
         is_dense = len(ends) >= _MANY_ENDS and len(ends) * _DENSE_BYTES > len(document.data)
-        validate = self._cached_validate(index) if is_dense else self._validate
+        validate = self._cached_validate(index, document) if is_dense else self._validate
         for match in self._matcher(index).matches(ends, document):
             if not skip_until or match.start() >= skip_until.get(rule.id, 0):
                 found += validate(index, match, document)
@@ -229,12 +230,15 @@ class Scanner:
             return (self._finding(rule, verdict, document),)
         return [self._finding(rule, part, document) for part in (verdict, *verdict.more)]
 
-    def _cached_validate(self, index: int) -> Callable[[int, Match[bytes], Document], Sequence[Finding]]:
+    def _cached_validate(
+        self, index: int, document: Document
+    ) -> Callable[[int, Match[bytes], Document], Sequence[Finding]]:
         """Returns a `_validate` that caches its results by the text of the match and its surroundings. Without the
         cache, a line that is repeated a hundred thousand times would be validated a hundred thousand times."""
         rule = self.rules.rules[index]
         looks_until, asks_if_text = LOOKS_UNTIL.get(rule.validator, looks_near), rule.validator in ASKS_IF_TEXT
-        if looks_until is None:
+        reads_columns = rule.validator in READS_COLUMNS and document.columns.may_be_any
+        if looks_until is None or reads_columns:
             return self._validate
         known: dict[tuple[int, bytes, bool], tuple[list[Finding], int]] = {}
 

@@ -96,12 +96,51 @@ _GENERIC_NAME = re.compile(
 """Names for ids of any state: the last words before the number."""
 _GENERIC_BYTES = 48
 _LAST_WORDS = frozenset(
-    "id ids identity identification identifier number no nr num code card document documento value nationalid taxid personalid idnumber tin cedula cédula identidad nacional "
-    "identite identita identità identité identiteitsnummer identificatienummer persoonsnummer identyfikacyjny osobisty 身分証番号 신분증번호 personalausweis personalausweisnummer ausweis ausweisnummer".split()
+    [
+        "id",
+        "ids",
+        "identity",
+        "identification",
+        "identifier",
+        "number",
+        "no",
+        "nr",
+        "num",
+        "code",
+        "card",
+        "document",
+        "documento",
+        "value",
+        "nationalid",
+        "taxid",
+        "personalid",
+        "idnumber",
+        "tin",
+        "cedula",
+        "cédula",
+        "identidad",
+        "nacional",
+        "identite",
+        "identita",
+        "identità",
+        "identité",
+        "identiteitsnummer",
+        "identificatienummer",
+        "persoonsnummer",
+        "identyfikacyjny",
+        "osobisty",
+        "身分証番号",
+        "신분증번호",
+        "personalausweis",
+        "personalausweisnummer",
+        "ausweis",
+        "ausweisnummer",
+    ]
 )
 """The last words of those names: looked up first, since the search is slow."""
 _RRN = re.compile(r"\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])-?[1-8]\d{6}\Z")
-_NINO = re.compile(r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]\Z")
+NINO = re.compile(r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]\Z")
+"""UK National Insurance numbers, which have no checksum, by the prefix rules of HMRC's manual NIM39110."""
 _FORMS = {
     "us.ssn": re.compile(r"\d{3}-\d{2}-\d{4}\Z"),
     "de.idnr": re.compile(r"\d{11}\Z|\d{2} \d{3} \d{3} \d{3}\Z"),
@@ -110,7 +149,7 @@ _FORMS = {
     "es.nie": re.compile(r"[XYZ]-?\d{7}-?[A-Z]\Z"),
     "it.codicefiscale": re.compile(r"[A-Z]{6}\d\d[A-Z]\d\d[A-Z]\d{3}[A-Z]\Z"),
     "nl.bsn": re.compile(r"\d{9}\Z"),
-    "gb.nino": _NINO,
+    "gb.nino": NINO,
     "br.cpf": re.compile(r"\d{11}\Z|\d{3}\.\d{3}\.\d{3}-\d\d\Z"),
     "jp.in_": re.compile(r"\d{12}\Z|\d{4}[ -]\d{4}[ -]\d{4}\Z"),
     "kr.rrn": re.compile(r"\d{6}-[1-8]\d{6}\Z"),
@@ -173,7 +212,7 @@ def _is_my_number(text: str) -> bool:
 
 
 _OWN: dict[str, Callable[[str], bool]] = {
-    "gb.nino": lambda text: _NINO.match(text) is not None,
+    "gb.nino": lambda text: NINO.match(text) is not None,
     "jp.in_": _is_my_number,
     "kr.rrn": lambda text: _RRN.match(text) is not None,  # numbers since October 2020 have no check digit
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from transforms.scanning.candidate import Candidate
-from transforms.scanning.personal_names import normalized
+from transforms.scanning.personal.names import normalized
 
 _NAME_BYTES = 80
 _KEY_BEFORE = re.compile(rb"[\w\])\"'>-][\"']?[ \t]{0,8}(?::|=|=>|:=|==|>)[ \t]{0,8}[\"']?$")

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from transforms.scanning.candidate import Candidate, Verdict
+from transforms.scanning.validators.national_ids import NINO
 from transforms.scanning.validators.personal_places import is_in_prose, is_keyed
 
 _RESOLVERS = frozenset(
@@ -169,7 +170,7 @@ def iban(candidate: Candidate) -> Verdict | None:
 
 
 _NO_PERSON = re.compile(
-    rb"(?i)\b(?:inc|llc|ltd|gmbh|corp|corporation|foundation|authors|contributors|project|team|university|software|company|group|developers|rights"
+    rb"(?i)\b(?:inc|llc|ltd|co|gmbh|corp|corporation|foundation|authors|contributors|project|team|university|software|company|group|developers|rights"
     rb"|media|security|systems|labs|services|institute|international|networks?|technolog\w+|solutions|library|community|consortium|committee|association|limited|consulting|studios?|free|the)\b|[@<>/]"
 )
 _END_OF_SENTENCE = re.compile(rb"[^\s.]{3,}\.(?:\s|$)")
@@ -208,3 +209,11 @@ NATIONAL_ID_VALIDATORS = tuple(
         "ca.sin", "ro.cnp", "cz.rc", "bg.egn", "tr.tckimlik", "il.idnr", "hr.oib", "ee.ik", "lt.asmens", "ie.pps", "th.pin", "my.nric", "sg.uen",
     )
 )  # fmt: skip
+
+
+def id_gb_nino(candidate: Candidate) -> Verdict | None:
+    """Accepts a UK National Insurance number by the prefix rules of HMRC's manual NIM39110; it has no checksum."""
+    return _validated(candidate, NINO.match(candidate.value.decode("ascii", "replace")) is not None)
+
+
+NATIONAL_ID_VALIDATORS = (*NATIONAL_ID_VALIDATORS, id_gb_nino)

@@ -16,7 +16,7 @@ import re
 import phonenumbers
 
 from transforms.scanning.candidate import Candidate, Verdict
-from transforms.scanning.personal_names import PHONE_NAME, PHONE_WORD, normalized
+from transforms.scanning.personal.names import PHONE_NAME, PHONE_WORD, normalized
 from transforms.scanning.validators.personal_places import is_in_prose, is_keyed, is_quoted, name_of
 
 _FORMS = tuple(

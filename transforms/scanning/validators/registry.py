@@ -73,6 +73,8 @@ LOOKS_BEHIND_BYTES = 256
 """Bytes before its match that a validator may examine."""
 ASKS_IF_TEXT = frozenset({"assigned_secret", "formed_phone", "national_id_number", "payment_card"})
 """Validators whose verdict depends on whether the value is in a comment or a string."""
+READS_COLUMNS = frozenset({"formed_phone", "national_id_number", "payment_card"})
+"""Validators that look up the name of a table's column, if the text has a table."""
 NEEDS_PATH = frozenset({"key_file"})
 """Validators that accept nothing in a text without a path."""
 
@@ -88,9 +90,6 @@ LOOKS_UNTIL: dict[str, Callable[[Match[bytes]], int] | None] = {
     "spoken_secret": assignments.looks_until,
     "kubernetes_secret": None,
     "column_phone": None,
-    "formed_phone": None,
-    "payment_card": None,
-    "national_id_number": None,
     "user_passwords": None,
 }
 """Validators that examine more text; None for those that examine the entire document."""

@@ -20,7 +20,7 @@ _SUFFIXES = (
 )
 _WORDS = (
     r"phones?|telephones?|cellphones?|mobiles?|cell|telf?|tfno|fax|faxnummer|gsm|whatsapp|sms|hotline|msisdn|handy\w{0,8}|mobil|mobiltelefon|mobilnummer|mobilfunk\w{0,8}|rufnummer|festnetz\w{0,8}|durchwahl|"
-    r"telefon\w{0,10}|téléphone|portable|móvil|movil|celular|cellulare|recapito|telefoon\w{0,10}|mobiel|fone|telemóvel|telemovel|komórka|komorka|denwa|keitai|hp|"
+    r"telefon\w{0,10}|téléphone|teléfonos?|portable|móvil|movil|celular|cellulare|recapito|telefoon\w{0,10}|mobiel|fone|telemóvel|telemovel|komórka|komorka|denwa|keitai|hp|"
     r"電話\w{0,4}|携帯\w{0,4}|전화\w{0,4}|휴대폰\w{0,4}|휴대전화|연락처"
 )
 PHONE_NAME = re.compile(rf"(?:^| )(?:{_WORDS})(?: (?:{_SUFFIXES}))* ?$")
