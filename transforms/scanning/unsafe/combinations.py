@@ -1,8 +1,8 @@
 """Malicious code: combinations of signals that are close together or linked, and signals that suffice alone.
 
 A single call is not malicious: installers download, templates evaluate, programs read their environment. The rules in
-`rules/malicious.toml` find signals; `COMBINATIONS` says which of them make a finding. It spans its signals and has the
-combination's name as its rule.
+`rules/safety_malicious.toml` find signals; `COMBINATIONS` says which of them make a finding. It spans its signals and
+has the combination's name as its rule.
 
     within   all signals start within so many bytes
     linked   what the first signal gets is what the second one runs or sends (`flows.py`)
