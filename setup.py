@@ -68,6 +68,11 @@ HUB_REQUIRES = [
     "huggingface_hub>=2,<3",
 ]
 
+# Runs a user's text classifier (`codemill filter --classifier`).
+CLASSIFIER_REQUIRES = [
+    "onnxruntime>=1.32,<2",
+]
+
 DEV_REQUIRES = [
     "faker>=40,<41",  # makes up personal data
     "google-cloud-dataflow-client>=0.13,<0.14",  # jobs are translated for Dataflow, which needs no more of its extra
@@ -134,7 +139,13 @@ setup(
         "browse": BROWSE_REQUIRES,
         "openlineage": OPENLINEAGE_REQUIRES,
         "hub": HUB_REQUIRES,
-        "dev": DEV_REQUIRES + MATH_REQUIRES + BROWSE_REQUIRES + OPENLINEAGE_REQUIRES + HUB_REQUIRES,
+        "classifier": CLASSIFIER_REQUIRES,
+        "dev": DEV_REQUIRES
+        + MATH_REQUIRES
+        + BROWSE_REQUIRES
+        + OPENLINEAGE_REQUIRES
+        + HUB_REQUIRES
+        + CLASSIFIER_REQUIRES,
     },
     entry_points={
         "console_scripts": ["codemill = jobs.__main__:main", "codemill-beam-worker = jobs.__main__:beam_worker"]

@@ -64,6 +64,24 @@ class Options(GrowOptions, PolicyOptions, LicenseColumnOptions, OptOutOptions, C
         minimum=1,
         metavar="COUNT",
     )
+    classifier: str | None = option(
+        None,
+        help="An ONNX text classifier (one string in, probabilities out); rows whose score reaches "
+        "--classifier_threshold are rejected. Needs the extra `classifier`.",
+        metavar="FILE",
+        is_path=True,
+    )
+    classifier_threshold: float = option(
+        0.5, help="Score of --classifier from which a row is rejected.", minimum=0, maximum=1
+    )
+    classifier_class: str = option(
+        "", help="Class of --classifier whose probability is the score: its name or number; default: the last one."
+    )
+    classifier_sha256: str = option(
+        "",
+        help="Internal: hash of the classifier, so that a resumed job refuses another one.",
+        internal="the model of --classifier",
+    )
     stages: tuple[str, ...] = option(
         (),
         help="Stages of your own, as MODULE:CLASS, FILE.py:CLASS or the name of an entry point (codemill.filters); "
@@ -124,8 +142,18 @@ def stages_of(o: Options) -> tuple[Stage, ...]:
         QualityStage(limits=Limits() if o.quality else None, require_syntax=o.require_syntax),
         ContaminationStage(is_on=o.decontaminate, folders=o.benchmarks, min_ngrams=o.min_ngrams),
         *own_stages(o),
+        *classifier_stages(o),
         ContentStage(None if o.policy == "none" else ContentFilter(o.policy)),
     )
+
+
+def classifier_stages(o: Options) -> tuple[Stage, ...]:
+    """The stage of the user's classifier, if there is one."""
+    if o.classifier is None:
+        return ()
+    from transforms.filters.classifier import ClassifierStage
+
+    return (ClassifierStage(o.classifier, o.classifier_sha256, o.classifier_threshold, o.classifier_class),)
 
 
 def own_stages(o: Options) -> tuple[Stage, ...]:
@@ -150,6 +178,11 @@ def frozen(options: Options) -> Options:
         from transforms.filters.own import make_stages
 
         options = replace(options, stages_sha256=make_stages(options.stages, options.stage_values)[1])
+    if options.classifier is not None:
+        from transforms.filters.classifier import model_sha256
+
+        options = replace(options, classifier_sha256=model_sha256(options.classifier))
+        classifier_stages(options)[0].open()  # before the plan is made
     if options.decontaminate and options.benchmarks:
         from transforms.filters.benchmarks import check_benchmarks
 

@@ -18,7 +18,7 @@ from transforms.filters.stage import Stage, StageResult, struct_reader
 from transforms.rows.rejections import Rejection, stage_error
 from transforms.rows.row import Row, content_sha256
 from transforms.scanning import ContentFilter
-from transforms.scanning.findings import Finding
+from transforms.scanning.findings import Finding, with_lines
 
 FILTER_INPUT: Final = "filter_input"
 
@@ -36,6 +36,7 @@ FINDING_TYPE: Final = pa.struct(
         pa.field("placeholder", pa.string(), nullable=False),
         pa.field("value_hash", pa.string(), nullable=False),
         pa.field("column", pa.string(), nullable=False),  # "": the content
+        pa.field("line", pa.int64(), nullable=False),  # 0: not in the content
     ]
 )
 _finding_dict: Final = struct_reader(FINDING_TYPE)
@@ -72,13 +73,14 @@ def filter_input(content_filter: ContentFilter | None, row: Row) -> FilteredInpu
     except Exception as error:  # a bug must cost only one row, and must be visible
         rejection = stage_error(FILTER_INPUT, error, "the input filter failed on %s", row.source)
         return FilteredInput(row, rejection=rejection)
-    counts = Counter(f"found/{finding.type}/{finding.action}" for finding in outcome.findings)
+    findings = with_lines(outcome.findings, row.content)
+    counts = Counter(f"found/{finding.type}/{finding.action}" for finding in findings)
     if outcome.dropped is not None:
-        rejection = Rejection(FILTER_INPUT, outcome.dropped, by_rules(outcome.findings, ("drop",)))
-        return FilteredInput(row, outcome.findings, rejection, counts)
+        rejection = Rejection(FILTER_INPUT, outcome.dropped, by_rules(findings, ("drop",)))
+        return FilteredInput(row, findings, rejection, counts)
     if outcome.text != row.content:
         row = replace(row, content=outcome.text, redacted_sha256=content_sha256(outcome.text))
-    return FilteredInput(row, outcome.findings, None, counts)
+    return FilteredInput(row, findings, None, counts)
 
 
 def with_findings(columns: Mapping[str, Any], more: Iterable[Finding]) -> Mapping[str, Any]:
@@ -103,8 +105,13 @@ def redactions(findings: Iterable[tuple[str, str]]) -> Counter[str]:
 
 
 def by_rules(findings: Iterable[Finding], actions: tuple[str, ...]) -> str:
-    """The detail of a rejection: the rules whose findings have one of these actions; "" if there are none."""
-    rules = ", ".join(sorted({finding.rule for finding in findings if finding.action in actions}))
+    """The detail of a rejection: the rules whose findings have one of these actions, each with the line of its first
+    one where lines were counted; "" if there are none."""
+    lines: dict[str, int] = {}
+    for finding in findings:
+        if finding.action in actions:
+            lines.setdefault(finding.rule, finding.line)
+    rules = ", ".join(f"{rule} at line {line}" if line else rule for rule, line in sorted(lines.items()))
     return rules and f"by rule {rules}"
 
 

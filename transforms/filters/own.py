@@ -11,7 +11,7 @@ from transforms.filters.stage import Stage
 from transforms.own_code import FILTERS, check_names, check_unchanged, code_sha256, load_class, make_own
 
 _STAGES, _VALUES = "--stages", "--stage_values"
-_TAKEN: Final = frozenset(("lineage", "checks", "licenses", "findings", "contamination"))
+_TAKEN: Final = frozenset(("lineage", "checks", "licenses", "findings", "contamination", "classifier_score"))
 """Columns of the stages that codemill ships."""
 
 

@@ -1,8 +1,8 @@
 """Malicious code: combinations of signals that are close together or linked, and signals that suffice alone.
 
 A single call is not malicious: installers download, templates evaluate, programs read their environment. The rules in
-`rules/malicious.toml` find signals; `COMBINATIONS` says which of them make a finding. It spans its signals and has the
-combination's name as its rule.
+`rules/safety_malicious.toml` find signals; `COMBINATIONS` says which of them make a finding. It spans its signals and
+has the combination's name as its rule.
 
     within   all signals start within so many bytes
     linked   what the first signal gets is what the second one runs or sends (`flows.py`)
@@ -26,6 +26,7 @@ from transforms.scanning.unsafe.flows import linked_sink
 SIGNAL_PREFIX = "signal."
 MALICIOUS_CODE = "malicious_code"
 _MAX_SOURCES = 32
+_PADDING_BYTES = 100
 _INSTALL_FILE = re.compile(
     r"(?:^|/)(?:setup\.py|extconf\.rb|rubygems_plugin\.rb|package\.json|[^/]{1,80}\.gemspec|(?:pre|post)install[^/]{0,40}\.[cm]?js)$"
 )
@@ -104,6 +105,8 @@ COMBINATIONS: dict[str, Combination] = {
 }
 """The combinations by their names. Those of one signal suffice alone: one line redirects a shell to a socket."""
 
+_PADDED = Combination(("evaluate",), confidence=0.8)
+
 
 def combine_signals(findings: list[Finding], document: Document) -> list[Finding]:
     """Replaces signals by the combinations that they form; signals that form none are removed."""
@@ -120,7 +123,15 @@ def combine_signals(findings: list[Finding], document: Document) -> list[Finding
         find = _linked if combination.is_linked else _close
         for parts in find(groups, signals, combination.within, document.data):
             others.append(_combined(name, combination, parts))
+    padded = [s for s in signals if _kind(s) in ("evaluate", "nested_decode") and _is_padded(s, document.data)]
+    others += [_combined("padded-code", _PADDED, [signal]) for signal in padded]
     return others
+
+
+def _is_padded(signal: Finding, data: bytes) -> bool:
+    """Whether a signal stands far right of the visible part of its line."""
+    start = signal.byte_start
+    return start >= _PADDING_BYTES and not data[start - _PADDING_BYTES : start].strip(b" ;")
 
 
 def _combined(name: str, combination: Combination, parts: Sequence[Finding]) -> Finding:
@@ -141,14 +152,15 @@ def _close(
     """Different signals, one of each group, that start within so many bytes; each signal counts once."""
     last_seen: dict[int, Finding] = {}
     for signal in signals:
-        for index, group in enumerate(groups):
-            if _kind(signal) in group:
-                last_seen[index] = signal
+        fitting = [index for index, group in enumerate(groups) if _kind(signal) in group]
+        if fitting:  # the one that was seen longest ago
+            index = min(fitting, key=lambda i: last_seen[i].byte_start if i in last_seen else -1)
+            last_seen[index] = signal
         if len(last_seen) < len(groups):
             continue
         parts = list(last_seen.values())
         first, last = min(parts, key=lambda f: f.byte_start), max(parts, key=lambda f: f.byte_start)
-        if last.byte_start - first.byte_start <= within and len(set(parts)) == len(parts):
+        if last.byte_start - first.byte_start <= within:
             yield parts
             last_seen.clear()
 

@@ -34,7 +34,8 @@ _SPACED = bytes.maketrans(
         for b in range(256)
     ),
 )
-_SPACED_RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z](?:[ ._*-][A-Za-z0-9@$!]){3,200}(?![A-Za-z0-9])")
+_FOUR = b"a a a a"
+_SPACED_RUN = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z](?:[ ._*-][A-Za-z0-9@$!]){3,200}(?![A-Za-z0-9])")
 _PLURAL = re.compile(r"(?:e?s|'s)(?![a-z0-9])", re.IGNORECASE)
 _HUMPS = re.compile(r"[A-Za-z_]+")
 _SIGNS = frozenset(READ_AS)
@@ -53,6 +54,8 @@ class _Shape(NamedTuple):
     terms: TermList
     text: str
     words: tuple[int, ...]  # lengths in characters
+    num_bytes: int
+    compact: bytes  # without spaces
 
 
 class TermFinder:
@@ -65,26 +68,36 @@ class TermFinder:
 
     def __init__(self, lists: Sequence[TermList], has_hyperscan: bool):
         self._shapes = [
-            _Shape(terms, shape, tuple(map(len, shape.split(" ")))) for terms in lists for shape in terms.shapes
+            _Shape(
+                terms, shape, tuple(map(len, shape.split(" "))), len(shape.encode()), shape.encode().replace(b" ", b"")
+            )
+            for terms in lists
+            for shape in terms.shapes
         ]
         self._folds_case = any(not shape.text.isascii() for shape in self._shapes)
         self._unless = {terms.name: re.compile(terms.unless) for terms in lists if terms.unless}
         self._patterns: dict[int, re.Pattern[bytes]] = {}
-        self._verdicts: dict[tuple[int, str], bool] = {}
-        self._search = _hyperscan_search(self._shapes) if has_hyperscan else _plain_search(self._shapes)
+        self._verdicts: dict[tuple[int, bytes], bool] = {}
+        self._spaced_ends = _hyperscan_search([_FOUR]) if has_hyperscan else _ends_of_four
+        self._search = (
+            _hyperscan_search([_expression(shape.text).encode() for shape in self._shapes])
+            if has_hyperscan
+            else _plain_search(self._shapes)
+        )
 
     def may_find(self, text: str) -> bool:
         """Whether a short text has the shape of a term."""
         view = NormalizedText(text, folds_case=self._folds_case)
-        return bool(self._search(view.data.translate(FOLD))) or b"a a a a" in view.data.translate(_SPACED)
+        return bool(self._search(view.data.translate(FOLD))) or bool(self._spaced_ends(view.data.translate(_SPACED)))
 
     def find(self, text: str) -> list[TermHit]:
         """All terms, whatever their context, by position. Of overlapping ones of a list, the longest."""
         view = NormalizedText(text, folds_case=self._folds_case)
-        hits = self._search(view.data.translate(FOLD))
-        found = list(self._confirmed(hits, view)) if hits else []
-        if b"a a a a" in view.data.translate(_SPACED):
-            found += self._spaced(view)
+        folded = view.data.translate(FOLD)
+        hits = self._search(folded)
+        found = list(self._confirmed(hits, folded, view)) if hits else []
+        if ends := self._spaced_ends(view.data.translate(_SPACED)):
+            found += self._spaced(ends, view)
         return _longest(found) if found else []
 
     def is_benign(self, hit: TermHit, text: str) -> bool:
@@ -95,25 +108,27 @@ class TermFinder:
         before, after = text[max(0, hit.start - _SURROUNDINGS) : hit.start], text[hit.end : hit.end + _SURROUNDINGS]
         return unless.search(f"{before}\0{after}".lower()) is not None
 
-    def _confirmed(self, hits: Sequence[tuple[int, int]], view: NormalizedText) -> Iterator[TermHit]:
-        folded = view.data.translate(FOLD)
-        is_ascii = len(view.data) == len(view.text)
-        chars = 0, 0  # a byte offset and its character
+    def _confirmed(self, hits: Sequence[tuple[int, int]], folded: bytes, view: NormalizedText) -> Iterator[TermHit]:
+        data = view.data
+        byte = char = 0  # an offset in both
         for end, index in hits:
-            match = self._pattern(index).search(folded, max(0, end - self._reach(index)), end)
-            if match is None:
+            start = self._start(index, folded, end)
+            if start is None or not self._is_term(index, data[start:end]):
                 continue
-            start = match.start()
-            if is_ascii:
-                first, last = start, end
-            else:
-                if start < chars[0]:
-                    chars = 0, 0
-                first = chars[1] + len(view.data[chars[0] : start].decode("utf-8", "surrogatepass"))
-                last = first + len(view.data[start:end].decode("utf-8", "surrogatepass"))
-                chars = start, first
-            if self._is_term(index, view.text[first:last]) and _has_boundaries(view.text, first, last):
+            if start < byte:
+                byte = char = 0
+            first = char + len(data[byte:start].decode("utf-8", "surrogatepass"))
+            last = first + len(data[start:end].decode("utf-8", "surrogatepass"))
+            byte, char = start, first
+            if _has_boundaries(view.text, first, last):
                 yield _hit(self._shapes[index].terms, view, first, last)
+
+    def _start(self, index: int, folded: bytes, end: int) -> int | None:
+        shape = self._shapes[index]
+        if len(shape.words) == 1:
+            return end - shape.num_bytes
+        match = self._pattern(index).search(folded, max(0, end - shape.num_bytes - _GAP_CHARS * len(shape.words)), end)
+        return None if match is None else match.start()
 
     def _pattern(self, index: int) -> re.Pattern[bytes]:
         pattern = self._patterns.get(index)
@@ -121,32 +136,35 @@ class TermFinder:
             pattern = self._patterns[index] = re.compile(_bytes_pattern(self._shapes[index].text) + rb"\Z")
         return pattern
 
-    def _reach(self, index: int) -> int:
-        shape = self._shapes[index]
-        return len(shape.text.encode("utf-8", "surrogatepass")) + _GAP_CHARS * len(shape.words)
-
-    def _is_term(self, index: int, written: str) -> bool:
+    def _is_term(self, index: int, written: bytes) -> bool:
         key = (index, written)
         known = self._verdicts.get(key)
         if known is None:
             shape = self._shapes[index]
-            letters = "".join(char for char in written if char not in SEPARATORS).casefold()
+            text = written.decode("utf-8", "surrogatepass")
+            letters = "".join(char for char in text if char not in SEPARATORS).casefold()
             known = any(term_hash(term) in shape.terms.hashes for term in _readings(letters, shape.words))
             if len(self._verdicts) < _MAX_REMEMBERED:
                 self._verdicts[key] = known
         return known
 
-    def _spaced(self, view: NormalizedText) -> Iterator[TermHit]:
+    def _spaced(self, ends: Sequence[tuple[int, int]], view: NormalizedText) -> Iterator[TermHit]:
         """Terms in runs of single letters with separators."""
-        for run in _SPACED_RUN.finditer(view.text):
+        done = byte = char = 0
+        for end, _ in ends:
+            start = end - len(_FOUR)
+            run = _SPACED_RUN.match(view.data, start) if start >= done else None
+            if run is None:
+                continue
+            done = run.end()
+            char, byte = char + len(view.data[byte:start].decode("utf-8", "surrogatepass")), start
             letters = run[0][::2]
-            folded = letters.encode("utf-8", "surrogatepass").translate(FOLD).decode("utf-8", "surrogatepass")
+            folded = letters.translate(FOLD)
             for index, shape in enumerate(self._shapes):
-                compact = shape.text.replace(" ", "")
-                at = folded.find(compact)
-                if at < 0 or not self._is_term(index, letters[at : at + len(compact)]):
-                    continue
-                yield _hit(shape.terms, view, run.start() + 2 * at, run.start() + 2 * (at + len(compact)) - 1)
+                at = folded.find(shape.compact)
+                if at >= 0 and self._is_term(index, letters[at : at + len(shape.compact)]):
+                    first = char + 2 * at
+                    yield _hit(shape.terms, view, first, first + 2 * len(shape.compact) - 1)
 
 
 def _bytes_pattern(shape: str) -> bytes:
@@ -207,10 +225,10 @@ def _expression(shape: str) -> str:
     return f"[ ]{{0,{_GAP_CHARS}}}".join(map(escape_literal, shape.split(" ")))
 
 
-def _hyperscan_search(shapes: Sequence[_Shape]) -> Callable[[bytes], list[tuple[int, int]]]:
+def _hyperscan_search(expressions: list[bytes]) -> Callable[[bytes], list[tuple[int, int]]]:
     import hyperscan
 
-    database = compile_expressions([_expression(shape.text).encode() for shape in shapes], list(range(len(shapes))))
+    database = compile_expressions(expressions, list(range(len(expressions))))
     scratch, local = hyperscan.Scratch(database), threading.local()
 
     def search(folded: bytes) -> list[tuple[int, int]]:
@@ -228,6 +246,10 @@ def _hyperscan_search(shapes: Sequence[_Shape]) -> Callable[[bytes], list[tuple[
         return sorted(found)
 
     return search
+
+
+def _ends_of_four(spaced: bytes) -> list[tuple[int, int]]:
+    return [(match.end(1), 0) for match in re.finditer(b"(?=(%s))" % _FOUR, spaced)]
 
 
 def _plain_search(shapes: Sequence[_Shape]) -> Callable[[bytes], list[tuple[int, int]]]:

@@ -106,7 +106,9 @@ def policy(tmp_path, terms: str, action: str = "redact", finding_type: str = "co
 def test_a_users_terms_of_any_script_are_found_and_redacted(tmp_path):
     content_filter = ContentFilter(policy(tmp_path, "# ours\nBlue Heron\nпроект заря\nمشروع\n機密\nखगोल\n"))
     content_filter.open()
-    outcome = content_filter.filter_input("# blueHeron, ПРОЕКТ ЗАРЯ and مشروع; 社外機密資料 खगोल, blue herons\n", "python")
+    outcome = content_filter.filter_input(
+        "# blueHeron, ПРОЕКТ ЗАРЯ and مشروع; 社外機密資料 खगोल, blue herons\n", "python"
+    )
     assert outcome.text == (
         "# <CODE_NAME_1>, <CODE_NAME_2> and <CODE_NAME_3>; 社外<CODE_NAME_4>資料 <CODE_NAME_5>, <CODE_NAME_6>s\n"
     )
