@@ -203,3 +203,29 @@ PRESETS: dict[str, GemmaConfig] = {
     **_BASE,
     **{f"{name}-it": replace(config, is_instruction_tuned=True) for name, config in _BASE.items()},
 }
+
+
+def with_published_fields(config: GemmaConfig, generation: int, source: str) -> GemmaConfig:
+    """The config of the published model with these shapes, for layouts whose files state nothing but shapes.
+
+    Args:
+        config: Shapes as told by the tensors, as of Gemma 1.
+        generation: The generation, as told by the tensors that there are.
+        source: Where they lie.
+
+    Raises:
+        ConfigError: No published model has them: nothing states its windows, its caps or its rotary embedding.
+    """
+    if generation == 1:
+        return config
+    for known in _BASE.values():
+        if known.generation == generation and all(getattr(known, name) == getattr(config, name) for name in _SHAPES):
+            return replace(known, vocab_size=config.vocab_size)
+    shapes = ", ".join(f"{name}={getattr(config, name)}" for name in _SHAPES)
+    raise ConfigError(
+        f"{source} holds a Gemma {generation} of {shapes}, which is none of {', '.join(_BASE)}: its files don't state "
+        "windows and scales; convert it to the Hugging Face layout, whose config does"
+    )
+
+
+_SHAPES = ("num_layers", "d_model", "d_ff", "num_heads", "num_kv_heads", "head_dim")

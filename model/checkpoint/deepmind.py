@@ -9,32 +9,64 @@
     mlp/gating_einsum         [2, d_model, d_ff]           gate_proj, up_proj
     mlp/linear                [d_ff, d_model]              down_proj
     pre_attention_norm/scale, pre_ffw_norm/scale, final_norm/scale
+    post_attention_norm/scale, post_ffw_norm/scale   Gemma 2 and 3
+    attn/_query_norm/scale, attn/_key_norm/scale     Gemma 3
 
-There is no config: the shapes state it. Names may stand below `transformer/`.
+There is no config: the shapes state it, and which published model it is. Names may stand below `transformer/`. Larger
+models store gating_einsum as [2, d_ff, d_model]. What a vision tower has isn't read.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, rename, without_spare_rows
-from model.config import GemmaConfig
+from model.checkpoint.stored import (
+    Checkpoint,
+    Entry,
+    StoredTensor,
+    WeightPath,
+    list_checkpoint,
+    rename,
+    without_spare_rows,
+)
+from model.config import GemmaConfig, with_published_fields
 from model.errors import ConfigError
+from model.weights import block_weight_names, weight_shape
 
 KIND = "DeepMind's flat layout"
 
+_log = logging.getLogger(__name__)
+
 _LAYER = re.compile(r"layer_([0-9]{1,9})/")
+_VISION = ("vision_encoder/", "SigLiPFromPatches_0/", "embedder/mm_")
+
+# Our name of a norm -> theirs, in `layer_{i}/`.
+_NORMS = {
+    "pre_attention_norm": "pre_attention_norm",
+    "pre_mlp_norm": "pre_ffw_norm",
+    "post_attention_norm": "post_attention_norm",
+    "post_mlp_norm": "post_ffw_norm",
+    "q_norm": "attn/_query_norm",
+    "k_norm": "attn/_key_norm",
+}
 
 
 def from_flat(kind: str, source: str, tensors: Mapping[str, StoredTensor]) -> Checkpoint:
     """A checkpoint from tensors by their flat names, with or without `transformer/`."""
     named = rename(source, tensors, _plain)
-    config = config_from_shapes({name: tensor.shape for name, tensor in named.items()}, source)
-    return list_checkpoint(kind, source, config, named, entries)
+    shapes = {name: tensor.shape for name, tensor in named.items()}
+    config = config_from_shapes(shapes, source)
+    ignored = {name for name in named if name.startswith(_VISION)}
+    if ignored:
+        _log.info("%s has a vision tower: its text part is loaded, %d other tensors are not", source, len(ignored))
+    is_transposed = shapes["layer_0/mlp/gating_einsum"] != (2, config.d_model, config.d_ff)
+    return list_checkpoint(kind, source, config, named, partial(entries, is_transposed=is_transposed), ignored)
 
 
 def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], source: str) -> GemmaConfig:
@@ -59,20 +91,22 @@ def config_from_shapes(shapes: Mapping[str, tuple[int, ...]], source: str) -> Ge
     else:
         heads, _, head_dim = shape("layer_0/attn/q_einsum/w", 3)
         kv_heads = shape("layer_0/attn/kv_einsum/w", 4)[1]
+    _, rows, columns = shape("layer_0/mlp/gating_einsum", 3)
     config = GemmaConfig(
         num_layers=max(layers, default=0) + 1,
         d_model=d_model,
-        d_ff=shape("layer_0/mlp/gating_einsum", 3)[2],
+        d_ff=columns if rows == d_model else rows,
         num_heads=heads,
         num_kv_heads=kv_heads,
         head_dim=head_dim,
         vocab_size=vocab_size,
     )
-    return without_spare_rows(config)
+    has_norms = [f"layer_0/{_NORMS[name]}/scale" in shapes for name in ("post_attention_norm", "q_norm")]
+    return with_published_fields(without_spare_rows(config), 1 + sum(has_norms), source)
 
 
-def entries(config: GemmaConfig) -> dict[str, Entry]:
-    """Every tensor of a Gemma-1 model in this layout."""
+def entries(config: GemmaConfig, *, is_transposed: bool = False) -> dict[str, Entry]:
+    """Every tensor of a model in this layout, gating_einsum transposed or not."""
     heads, kv_heads, width, d_model = config.num_heads, config.num_kv_heads, config.head_dim, config.d_model
     found = {"embedder/input_embedding": Entry((config.vocab_size, d_model), {("embedding",): None})}
     for i in range(config.num_layers):
@@ -91,14 +125,23 @@ def entries(config: GemmaConfig) -> dict[str, Entry]:
                 (2, kv_heads, d_model, width), {path("k_proj"): heads_in(0), path("v_proj"): heads_in(1)}
             )
         found[f"{at}/attn/attn_vec_einsum/w"] = Entry((heads, width, d_model), {path("o_proj"): heads_out})
-        found[f"{at}/mlp/gating_einsum"] = Entry(
-            (2, d_model, config.d_ff), {path("gate_proj"): lambda w: w[0].T, path("up_proj"): lambda w: w[1].T}
-        )
+        found[f"{at}/mlp/gating_einsum"] = _gating(config, path, is_transposed=is_transposed)
         found[f"{at}/mlp/linear"] = Entry((config.d_ff, d_model), {path("down_proj"): np.transpose})
-        found[f"{at}/pre_attention_norm/scale"] = Entry((d_model,), {path("pre_attention_norm"): None})
-        found[f"{at}/pre_ffw_norm/scale"] = Entry((d_model,), {path("pre_mlp_norm"): None})
+        for name in block_weight_names(config):
+            if name in _NORMS:
+                found[f"{at}/{_NORMS[name]}/scale"] = Entry(weight_shape(name, config), {path(name): None})
     found["final_norm/scale"] = Entry((d_model,), {("final_norm",): None})
     return found
+
+
+def _gating(config: GemmaConfig, path: Callable[[str], WeightPath], *, is_transposed: bool) -> Entry:
+    if is_transposed:
+        return Entry(
+            (2, config.d_ff, config.d_model), {path("gate_proj"): lambda w: w[0], path("up_proj"): lambda w: w[1]}
+        )
+    return Entry(
+        (2, config.d_model, config.d_ff), {path("gate_proj"): lambda w: w[0].T, path("up_proj"): lambda w: w[1].T}
+    )
 
 
 def heads_in(part: int | None = None) -> Any:

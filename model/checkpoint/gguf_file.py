@@ -18,7 +18,7 @@ import numpy as np
 from model.checkpoint.format import Format, only_file
 from model.checkpoint.gguf_header import Header, TensorPlace, check_layout, read_header
 from model.checkpoint.gguf_vocabulary import read_gguf_vocabulary
-from model.checkpoint.instruction import is_template
+from model.checkpoint.instruction import check_template
 from model.checkpoint.stored import Checkpoint, Entry, StoredTensor, list_checkpoint, rows_per_block, without_spare_rows
 from model.config import GemmaConfig
 from model.errors import ConfigError, reading, shown
@@ -129,7 +129,7 @@ def _config(header: Header, source: str) -> GemmaConfig:
         context_length=of_model("context_length", 8192),
         norm_eps=of_model("attention.layer_norm_rms_epsilon", 1e-6),
         rope_base=of_model("rope.freq_base", 1_000_000.0 if generation == 3 else 10_000.0),
-        is_instruction_tuned=is_template(header.metadata.get("tokenizer.chat_template")),
+        is_instruction_tuned=check_template(header.metadata.get("tokenizer.chat_template"), source),
     )
     return config if generation == 1 else replace(config, **_later(config, generation, of_model, source))
 

@@ -5,7 +5,8 @@
     3. its name has `it` or `instruct` as a part  codegemma-7b-it/, 7b_it.npz, code_gemma_instruct_7b_en/
 
 Kaggle's Flax and Keras files and `.npz` state nothing of themselves, so only names tell. A template that is null or
-empty is none.
+empty is none. Prompts are written in Gemma's own form (`transforms.tasks.chat`), which its templates of all generations
+give; no template is run, and one of another form is refused.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from model.checkpoint.format import Listing
 from model.checkpoint.stored import read_json
+from model.errors import ConfigError
 from model.storage import exists, join, read_bytes
 
 _NAMED: Final = re.compile(r"(?:^|[-_. ])(?:it|instruct|instruction)(?:[-_. ]|$)", re.IGNORECASE)
@@ -23,6 +25,7 @@ _VERSION: Final = re.compile(r"v?[0-9]+")  # of a download: its folder's name sa
 _TEMPLATE_FILE: Final = "chat_template.jinja"
 _TEMPLATE_KEYS: Final = ("chat_template.json", "tokenizer_config.json")  # files with the template as a value
 _MOST_TEMPLATE_BYTES: Final = 1 << 20
+_TURN: Final = "<start_of_turn>"  # in every template of Gemma 1 to 3
 
 
 def is_instruction_checkpoint(listing: Listing, found: str) -> bool:
@@ -55,14 +58,31 @@ def is_template(found: Any) -> bool:
     return isinstance(found, str) and bool(found.strip())
 
 
+def check_template(found: Any, source: str) -> bool:
+    """`is_template`, of a Gemma's.
+
+    Raises:
+        ConfigError: It is one of another form of chat.
+    """
+    if not is_template(found):
+        return False
+    if _TURN not in str(found):
+        raise ConfigError(
+            f"{source} has a chat template that isn't Gemma's: it has no {_TURN}; a model that is asked in another "
+            "form isn't supported (remove the template if the model does know Gemma's turns)"
+        )
+    return True
+
+
 def _has(listing: Listing, folder: str, name: str) -> bool:
     return name in listing.files if listing.is_folder else exists(join(folder, name))
 
 
 def _holds_template(folder: str, name: str) -> bool:
+    place = join(folder, name)
     if name != _TEMPLATE_FILE:
-        return is_template(read_json(join(folder, name)).get("chat_template"))
-    return is_template(read_bytes(join(folder, name), max_bytes=_MOST_TEMPLATE_BYTES).decode(errors="replace"))
+        return check_template(read_json(place).get("chat_template"), place)
+    return check_template(read_bytes(place, max_bytes=_MOST_TEMPLATE_BYTES).decode(errors="replace"), place)
 
 
 def _names(listing: Listing, found: str) -> list[str]:

@@ -8,8 +8,10 @@
                            /gating_ffw, gating_ffw_2  [d_model, d_ff]             gate_proj, up_proj
                            /ffw_linear                [d_ff, d_model]             down_proj
                            /pre_attention_norm, pre_ffw_norm; rms_normalization
+                           /post_attention_norm, post_ffw_norm; attention/query_norm, key_norm
 
-Block 0 has no number. Shapes state the config. `hdf5.py` reads the files.
+Block 0 has no number; Gemma 3's are gemma3_decoder_block. Shapes state the config, and which published model it is.
+`hdf5.py` reads the files.
 """
 
 from __future__ import annotations
@@ -31,13 +33,25 @@ from model.checkpoint.stored import (
     rename,
     without_spare_rows,
 )
-from model.config import GemmaConfig
+from model.config import GemmaConfig, with_published_fields
 from model.errors import ConfigError, reading
 from model.storage import join, list_files
+from model.weights import block_weight_names, weight_shape
 
 KIND = "Keras weights.h5"
 
 _NAME = re.compile(r"(?:.*/)?layers/(.+)/vars/0")
+_BLOCK_NAMES = {1: "gemma_decoder_block", 2: "gemma_decoder_block", 3: "gemma3_decoder_block"}
+
+# Our name of a norm -> theirs, in a block.
+_NORMS = {
+    "pre_attention_norm": "pre_attention_norm",
+    "pre_mlp_norm": "pre_ffw_norm",
+    "post_attention_norm": "post_attention_norm",
+    "post_mlp_norm": "post_ffw_norm",
+    "q_norm": "attention/query_norm",
+    "k_norm": "attention/key_norm",
+}
 _FILE_NAME = re.compile(r"[^/\\\0]*\.weights\.h5")  # of an index: no folder, so nothing outside of it
 
 
@@ -81,11 +95,11 @@ def _named_in(index: str) -> list[str]:
 
 
 def entries(config: GemmaConfig) -> dict[str, Entry]:
-    """Every tensor of a Gemma-1 model in this layout, by the part of its name between `layers/` and `/vars/0`."""
+    """Every tensor of a model in this layout, by the part of its name between `layers/` and `/vars/0`."""
     width, d_model = config.head_dim, config.d_model
     found = {"reversible_embedding": Entry((config.vocab_size, d_model), {("embedding",): None})}
     for i in range(config.num_layers):
-        at = _block(i)
+        at = _block(i, config.generation)
         for ours, theirs, heads in (
             ("q_proj", "query_dense", config.num_heads),
             ("k_proj", "key_dense", config.num_kv_heads),
@@ -101,14 +115,15 @@ def entries(config: GemmaConfig) -> dict[str, Entry]:
             ("down_proj", "ffw_linear", (config.d_ff, d_model)),
         ):
             found[f"{at}/{theirs}"] = Entry(shape, {("blocks", i, ours): np.transpose})
-        found[f"{at}/pre_attention_norm"] = Entry((d_model,), {("blocks", i, "pre_attention_norm"): None})
-        found[f"{at}/pre_ffw_norm"] = Entry((d_model,), {("blocks", i, "pre_mlp_norm"): None})
+        for name in block_weight_names(config):
+            if name in _NORMS:
+                found[f"{at}/{_NORMS[name]}"] = Entry(weight_shape(name, config), {("blocks", i, name): None})
     found["rms_normalization"] = Entry((d_model,), {("final_norm",): None})
     return found
 
 
-def _block(i: int) -> str:
-    return f"gemma_decoder_block_{i}" if i else "gemma_decoder_block"
+def _block(i: int, generation: int) -> str:
+    return f"{_BLOCK_NAMES[generation]}_{i}" if i else _BLOCK_NAMES[generation]
 
 
 def _config(tensors: dict[str, StoredTensor], source: str) -> GemmaConfig:
@@ -119,16 +134,20 @@ def _config(tensors: dict[str, StoredTensor], source: str) -> GemmaConfig:
             raise ConfigError(f"{source} {what}; it must be KerasHub's Gemma (found {', '.join(list(tensors)[:4])})")
         return found
 
-    blocks = [name for name in tensors if re.fullmatch(r"gemma_decoder_block(_\d+)?/ffw_linear", name)]
+    generation = (
+        3 if f"{_block(0, 3)}/ffw_linear" in tensors else 2 if f"{_block(0, 2)}/post_ffw_norm" in tensors else 1
+    )
+    first = _block(0, generation)
+    blocks = [name for name in tensors if re.fullmatch(rf"{first}(_\d+)?/ffw_linear", name)]
     vocab_size, d_model = shape("reversible_embedding", 2)
-    num_heads, _, head_dim = shape(f"{_block(0)}/attention/query_dense", 3)
+    num_heads, _, head_dim = shape(f"{first}/attention/query_dense", 3)
     config = GemmaConfig(
         num_layers=max(1, len(blocks)),
         d_model=d_model,
-        d_ff=shape(f"{_block(0)}/ffw_linear", 2)[0],
+        d_ff=shape(f"{first}/ffw_linear", 2)[0],
         num_heads=num_heads,
-        num_kv_heads=shape(f"{_block(0)}/attention/key_dense", 3)[0],
+        num_kv_heads=shape(f"{first}/attention/key_dense", 3)[0],
         head_dim=head_dim,
         vocab_size=vocab_size,
     )
-    return without_spare_rows(config)
+    return with_published_fields(without_spare_rows(config), generation, source)

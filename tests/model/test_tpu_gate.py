@@ -22,6 +22,7 @@ BASELINE = Path(__file__).with_name("tpu_baseline.json")
 TARGETS = {
     "2b": Target(preset="codegemma-2b", topology="v5e:1x1x1", slots=192),
     "7b": Target(preset="codegemma-7b", topology="v5e:2x2", slots=32),
+    "gemma-3-1b": Target(preset="gemma-3-1b", topology="v5e:1x1x1", slots=192),
 }
 GIB = 1 << 30
 MAX_BYTES = int(15.75 * GIB)

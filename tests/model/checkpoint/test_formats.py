@@ -17,11 +17,21 @@ import tensorstore
 import model
 from model import PRESETS, Gemma
 from model.checkpoint import deepmind, gguf_file, huggingface, keras, stored, zarr_chunks
+from model.config import _BASE
 from model.errors import ConfigError
 from model.layers import GemmaWeights
 from model.weights import block_weight_names
 from tests.model.checkpoint.peaks import measure_loading
-from tests.model.checkpoint.written import MHA, TINY, kaggle_tree, random_weights, write_gguf, write_keras
+from tests.model.checkpoint.written import (
+    MHA,
+    TINY,
+    TINY_2,
+    TINY_3,
+    kaggle_tree,
+    random_weights,
+    write_gguf,
+    write_keras,
+)
 
 
 def assert_same(loaded: Gemma, weights: GemmaWeights, **tolerance: float) -> None:
@@ -105,6 +115,42 @@ def test_gguf_holds_the_same_weights_to_its_types_precision(tmp_path, monkeypatc
     assert dataclasses.replace(loaded.config, norm_eps=1e-6) == config
     assert loaded.config.norm_eps == pytest.approx(1e-6)
     assert_same(loaded, weights, rtol=relative if kind != "Q8_0" else 0, atol=2e-2 if kind == "Q8_0" else 1e-6)
+
+
+def _as_npz(path, weights, config):
+    flat = {
+        f"{at}/{name}": array for at, arrays in kaggle_tree(config, weights).items() for name, array in arrays.items()
+    }
+    np.savez(path / "model.npz", **flat)
+
+
+LAYOUTS = {
+    "huggingface": lambda path, weights, config: model.save(Gemma(config, weights=weights), path),
+    "orbax": lambda path, weights, config: ocp.PyTreeCheckpointer().save(path / "2b", kaggle_tree(config, weights)),
+    "npz": _as_npz,
+    "keras": lambda path, weights, config: write_keras(path / "model.weights.h5", weights, config),
+    "gguf": lambda path, weights, config: write_gguf(
+        path / "model.gguf", weights, config, gguf.GGMLQuantizationType.F32
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("config", [TINY_2, TINY_3], ids=["gemma2", "gemma3"])
+def test_later_generations_are_read_from_every_layout(tmp_path, monkeypatch, config, layout):
+    monkeypatch.setitem(_BASE, "tiny", config)  # what shapes alone can't state is that of a published model
+    weights = random_weights(config)
+    LAYOUTS[layout](tmp_path, weights, config)
+    loaded = model.load(tmp_path, dtype=jnp.float32)
+    assert dataclasses.replace(loaded.config, norm_eps=1e-6) == config
+    assert_same(loaded, weights, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["npz", "keras"])
+def test_shapes_of_no_published_model_are_refused_where_nothing_states_the_windows(tmp_path, layout):
+    LAYOUTS[layout](tmp_path, random_weights(TINY_3), TINY_3)
+    with pytest.raises(ConfigError, match=r"holds a Gemma 3 of num_layers=6.*none of gemma-2-2b.*Hugging Face"):
+        model.load(tmp_path)
 
 
 def test_gguf_of_another_architecture_or_cut_short_is_refused(tmp_path):

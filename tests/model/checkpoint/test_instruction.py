@@ -12,10 +12,13 @@ import pytest
 
 import model
 from model.checkpoint.instruction import is_instruction_name, is_template
+from model.errors import ConfigError
+from model.gemma import Gemma
 from model.storage import SHIPPED
 from tests.model.checkpoint.written import TINY, kaggle_tree, random_weights, write_gguf, write_keras
 
-TEMPLATE = "{{ bos_token }}{% for message in messages %}{% endfor %}"
+TEMPLATE = "{{ bos_token }}{% for message in messages %}<start_of_turn>{{ message.role }}{% endfor %}"
+OTHER = "{% for message in messages %}<|im_start|>{{ message.role }}{% endfor %}"
 BASE_FILES = {
     "no template": {},
     "a null template": {"tokenizer_config.json": json.dumps({"chat_template": None})},
@@ -113,3 +116,18 @@ def test_names_of_other_models(name):
 @pytest.mark.parametrize("found", [None, "", " ", [], {}, 3, [{"template": None}], ["x"]])
 def test_what_is_no_template(found):
     assert not is_template(found)
+
+
+def test_a_template_of_another_form_is_refused_by_name(tmp_path):
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path, random_weights(TINY), TINY, gguf.GGMLQuantizationType.F32, chat_template=OTHER)
+    with pytest.raises(ConfigError, match=r"tiny\.gguf has a chat template that isn't Gemma's: .* <start_of_turn>"):
+        is_tuned(path)
+    path.unlink()
+    model.save(Gemma(TINY, weights=random_weights(TINY)), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["is_instruction_tuned"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "chat_template.jinja").write_text(OTHER)
+    with pytest.raises(ConfigError, match=r"chat_template\.jinja has a chat template that isn't Gemma's"):
+        is_tuned(tmp_path)

@@ -18,6 +18,16 @@ from model.tokenizer import Tokenizer
 
 TINY = GemmaConfig(num_layers=2, d_model=32, d_ff=64, num_heads=4, num_kv_heads=1, head_dim=8, vocab_size=40)
 MHA = dataclasses.replace(TINY, num_kv_heads=4)
+# With the fields of the published models, as files of some layouts state shapes alone.
+TINY_2 = dataclasses.replace(
+    TINY, num_kv_heads=2, query_scalar=8, attention_cap=50.0, final_cap=30.0, window=16, window_pattern=(True, False),
+    has_post_norms=True,
+)  # fmt: skip
+TINY_3 = dataclasses.replace(
+    TINY, num_layers=6, query_scalar=8, window=16, window_pattern=(True,) * 5 + (False,), rope_base=1_000_000.0,
+    local_rope_base=10_000.0, rope_scale=8.0, has_qk_norms=True, has_post_norms=True,
+)  # fmt: skip
+ARCHITECTURES = {1: "gemma", 2: "gemma2", 3: "gemma3"}
 
 
 def random_weights(config: GemmaConfig) -> GemmaWeights:
@@ -51,6 +61,14 @@ def kaggle_tree(config: GemmaConfig, weights: GemmaWeights) -> dict[str, dict[st
         }
         tree[f"{at}/pre_attention_norm"] = {"scale": block.pre_attention_norm}
         tree[f"{at}/pre_ffw_norm"] = {"scale": block.pre_mlp_norm}
+        if config.has_post_norms:
+            tree[f"{at}/post_attention_norm"] = {"scale": block.post_attention_norm}
+            tree[f"{at}/post_ffw_norm"] = {"scale": block.post_mlp_norm}
+        if config.has_qk_norms:
+            tree[f"{at}/attn/_query_norm"] = {"scale": block.q_norm}
+            tree[f"{at}/attn/_key_norm"] = {"scale": block.k_norm}
+            both = tree[f"{at}/mlp"]["gating_einsum"]
+            tree[f"{at}/mlp"]["gating_einsum"] = np.ascontiguousarray(both.swapaxes(1, 2))
     return tree
 
 
@@ -58,7 +76,8 @@ def write_keras(path: Path, weights: GemmaWeights, config: GemmaConfig, dtype=np
     """The layout that keras_hub 0.32 writes for GemmaBackbone."""
     arrays = {"reversible_embedding": weights.embedding, "rms_normalization": weights.final_norm}
     for i, block in enumerate(weights.blocks):
-        at = f"gemma_decoder_block_{i}" if i else "gemma_decoder_block"
+        name = "gemma3_decoder_block" if config.generation == 3 else "gemma_decoder_block"
+        at = f"{name}_{i}" if i else name
         arrays |= {
             f"{at}/attention/query_dense": heads_in(block.q_proj, config),
             f"{at}/attention/key_dense": heads_in(block.k_proj, config),
@@ -70,6 +89,13 @@ def write_keras(path: Path, weights: GemmaWeights, config: GemmaConfig, dtype=np
             f"{at}/pre_attention_norm": block.pre_attention_norm,
             f"{at}/pre_ffw_norm": block.pre_mlp_norm,
         }
+        if config.has_post_norms:
+            arrays |= {
+                f"{at}/post_attention_norm": block.post_attention_norm,
+                f"{at}/post_ffw_norm": block.post_mlp_norm,
+            }
+        if config.has_qk_norms:
+            arrays |= {f"{at}/attention/query_norm": block.q_norm, f"{at}/attention/key_norm": block.k_norm}
     with h5py.File(path, "w") as file:
         for name, array in arrays.items():
             if keep(name):
@@ -90,6 +116,11 @@ def gguf_arrays(config: GemmaConfig, weights: GemmaWeights | None = None) -> dic
         arrays |= {f"blk.{i}.ffn_{part}.weight": getattr(block, f"{part}_proj") for part in ("gate", "up", "down")}
         arrays |= {f"blk.{i}.attn_norm.weight": block.pre_attention_norm}
         arrays |= {f"blk.{i}.ffn_norm.weight": block.pre_mlp_norm}
+        if config.has_post_norms:
+            arrays[f"blk.{i}.post_attention_norm.weight"] = block.post_attention_norm
+            arrays[f"blk.{i}.post_ffw_norm.weight"] = block.post_mlp_norm
+        if config.has_qk_norms:
+            arrays |= {f"blk.{i}.attn_q_norm.weight": block.q_norm, f"blk.{i}.attn_k_norm.weight": block.k_norm}
     return {name: array + 1.0 if array.ndim == 1 else array for name, array in arrays.items()}
 
 
@@ -108,11 +139,11 @@ def write_gguf(
     weights: GemmaWeights,
     config: GemmaConfig,
     kind,
-    architecture="gemma",
+    architecture: str | None = None,
     tokenizer: Tokenizer | None = None,
     chat_template: str | None = None,
 ) -> None:
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, architecture or ARCHITECTURES[config.generation])
     if tokenizer is not None:
         pieces, scores, types = pieces_of(tokenizer)
         writer.add_tokenizer_model("llama")
@@ -133,6 +164,12 @@ def write_gguf(
     writer.add_head_count_kv(config.num_kv_heads)
     writer.add_key_length(config.head_dim)
     writer.add_layer_norm_rms_eps(config.norm_eps)
+    if config.window is not None:
+        writer.add_sliding_window(config.window)
+        writer.add_rope_freq_base(config.rope_base)
+    if config.rope_scale != 1.0:
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(config.rope_scale)
 
     for name, array in gguf_arrays(config, weights).items():
         if array.ndim == 1:
