@@ -45,7 +45,9 @@ demo: setup clean-demo         ## the main job over part of Python's standard li
 	  --include 'json/*.py' 'email/*.py' 'http/*.py' 'urllib/*.py' 'logging/*.py' 'csv.py' 'textwrap.py' 'shutil.py'
 	$(BIN)/codemill infill --input $(DEMO)/corpus/data --output $(DEMO)/infill \
 	  --model $(MODEL) --spans_per_file 4 --max_prompt_tokens 384 --max_new_tokens 64 --max_middle_tokens 64
-	$(BIN)/codemill inspect $(DEMO)/infill --rows 3
+	$(BIN)/codemill inspect $(DEMO)/infill --rows 3 --sort score
+	@test $(MODEL) != embedded || echo "The embedded model (2.4 million parameters) shows the pipeline and writes poor code;" \
+	  "a CodeGemma has 2 or 7 billion, trained for this: make demo MODEL=path/to/codegemma-2b"
 
 clean-demo:
 	@rm -rf $(DEMO)

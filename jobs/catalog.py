@@ -33,7 +33,7 @@ JOBS: dict[str, str] = {
     "retain": "a grown dataset -> the same without its old editions",
     "pipeline": "a file of named jobs -> their outputs, in order, each from those of earlier ones",
     "work": "help with a job that another machine has planned, until none of its units is left",
-    "estimate": "lower bounds for generating over a corpus, per device: hours, cost",
+    "estimate": "lower bounds for generating over a corpus, per device: time, cost",
     "evaluate": "a model's or given answers to a benchmark's problems -> verdicts, scores",
     "sandbox": "check that programs can be run in isolation, and in which languages",
     "inspect": "show rows of a dataset in the terminal",

@@ -201,13 +201,14 @@ def table(floors: Sequence[Floor], efficiency: Sequence[float], prices: Mapping[
     """Formats one line per device; a cost column only if a price is known."""
     low, high = efficiency
     has_price = any(floor.device.name in prices for floor in floors)
-    heads = ["device", "chips", "slots", "steps", "floor, h", f"at {high:.0%}..{low:.0%}, h"]
+    unit, unit_s = _unit(max((floor.wall_s for floor in floors), default=0.0) / low)
+    heads = ["device", "chips", "slots", "steps", f"floor, {unit}", f"at {high:.0%}..{low:.0%}, {unit}"]
     heads += ["cost"] if has_price else []
     rows = [heads]
     for floor in floors:
-        hours = floor.wall_s / 3600
-        row = [floor.device.title, f"{floor.chips}", f"{floor.slots:,}", _count(floor.steps), _number(hours)]
-        row.append(f"{_number(hours / high)}..{_number(hours / low)}")
+        time = floor.wall_s / unit_s
+        row = [floor.device.title, f"{floor.chips}", f"{floor.slots:,}", _count(floor.steps), _number(time)]
+        row.append(f"{_number(time / high)}..{_number(time / low)}")
         if has_price and floor.device.name in prices:
             cost = floor.chip_hours * prices[floor.device.name]
             row.append(f"{_number(cost / high)}..{_number(cost / low)}")
@@ -222,6 +223,15 @@ def table(floors: Sequence[Floor], efficiency: Sequence[float], prices: Mapping[
         ).rstrip()
         for row in rows
     ]
+
+
+def _unit(longest_s: float) -> tuple[str, float]:
+    """The largest unit of time of which the longest of several has at least one: its name, and its seconds.
+
+    >>> _unit(7200.0), _unit(600.0), _unit(0.01)
+    (('h', 3600.0), ('min', 60.0), ('s', 1.0))
+    """
+    return next((found for found in (("h", 3600.0), ("min", 60.0)) if longest_s >= found[1]), ("s", 1.0))
 
 
 def _number(value: float) -> str:
@@ -252,7 +262,7 @@ def _legend(options: EstimateOptions, floors: Sequence[tuple[Shape, Floor]]) -> 
     lines += _wrapped(
         "The floor is the roofline limit at published peak rates; no program can be faster. "
         f"{high:.0%} and {low:.0%} of that speed are assumptions, not measurements. "
-        "Hours are for one model replica; more replicas divide the hours at the same cost. "
+        "Times are for one model replica; more replicas divide them at the same cost. "
         "Slots are as many as fit, or --slots; a job uses fewer unless its own --slots is set."
     )
     return lines

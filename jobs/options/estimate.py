@@ -19,7 +19,7 @@ ASSUMED_NEW_TOKENS = 80
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateOptions(OptionSet):
-    """Estimate lower bounds for generating over a corpus: slots, tokens, hours and cost per device. Runs no model."""
+    """Estimate lower bounds for generating over a corpus: slots, tokens, time and cost per device. Runs no model."""
 
     path: str | None = option(
         None,
