@@ -222,7 +222,7 @@ class _Driver:
             self.output = growth.output
             job = freeze_growth(growth, self.setup.job_name, self.options, self.work.checkpoint_sha256)
             self.setup.note(f"edition {self.output.edition}: {growth_line(growth.news)}")
-            return self.edition.complete(job, set(), lock.still_held)
+            return self.edition.complete(job, set(), lock.still_held, growth.sources)
 
     def _refuse_pending(self) -> None:
         """Refuses an output whose change was decided since this run looked at it, by a process that has ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jobs.driver.progress import follow_job
@@ -17,6 +17,7 @@ from jobs.finalize.finalize import finalize
 from jobs.growth.rows import identity_map
 from jobs.ledger.commits import commit_failed, list_commits, new_attempt_id
 from jobs.options import GrowOptions, all_options
+from jobs.plan.footers import InputFile
 from jobs.plan.freezing import PlannedJob, freeze
 from jobs.plan.job_file import JobFile, changed_versions
 from jobs.plan.units import NO_ROW_GROUP, read_input_files, read_plan
@@ -62,12 +63,25 @@ class EditionRun:
         self.setup.note(f"resuming: {len(committed):,} of {counted(job.totals['units'], 'unit')} committed")
         return committed
 
-    def complete(self, job: JobFile, earlier: set[str], still_held: Callable[[], bool]) -> dict[str, Any]:
-        """Runs the units that are left, and finalizes the output; returns the summary."""
+    def complete(
+        self,
+        job: JobFile,
+        earlier: set[str],
+        still_held: Callable[[], bool],
+        sources: Sequence[InputFile] | None = None,
+    ) -> dict[str, Any]:
+        """Runs the units that are left, and finalizes the output; returns the summary.
+
+        Args:
+            job: The job.
+            earlier: Units that were committed before this run.
+            still_held: Whether this driver still holds the output's lock.
+            sources: The files of the input, if they were planned just now.
+        """
         self.setup.monitor.planned(**job.totals, units_committed=len(earlier))
         self._fail_bad_files(job)
         session_s = self._run_units(job)
-        return self._finalize(job, earlier, session_s, still_held)
+        return self._finalize(job, earlier, session_s, still_held, sources)
 
     def _fail_bad_files(self, job: JobFile) -> None:
         """Commits each bad file's unit as failed and reports it."""
@@ -116,7 +130,14 @@ class EditionRun:
             self.setup.runner.run_units(spec, self.setup.orders)
         return time.monotonic() - began
 
-    def _finalize(self, job: JobFile, earlier: set[str], session_s: float, still_held: Any) -> dict[str, Any]:
+    def _finalize(
+        self,
+        job: JobFile,
+        earlier: set[str],
+        session_s: float,
+        still_held: Any,
+        sources: Sequence[InputFile] | None,
+    ) -> dict[str, Any]:
         """Builds the dataset. Units whose files turn out to be damaged run once more."""
 
         def once() -> dict[str, Any]:
@@ -131,6 +152,7 @@ class EditionRun:
                 run_id=self.setup.monitor.facts.run_id,
                 still_held=still_held,
                 results=self.setup.results,
+                sources=sources,
             )
 
         try:

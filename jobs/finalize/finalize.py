@@ -38,6 +38,7 @@ from jobs.growth.publishing import carry_over
 from jobs.ledger.heartbeat import read_heartbeats
 from jobs.monitoring.summaries import summary_text
 from jobs.pipelines.belonging import current_pipeline
+from jobs.plan.footers import InputFile
 from jobs.plan.job_file import JobFile
 from jobs.plan.opt_out import write_matches
 from jobs.plan.units import read_input_files, read_source_files
@@ -75,6 +76,7 @@ def finalize(
     run_id: str = "",
     still_held: Callable[[], bool] = lambda: True,
     results: Callable[[], list[str]] | None = None,
+    sources: Sequence[InputFile] | None = None,
 ) -> dict[str, Any]:
     """Writes the dataset of a job whose units are all committed. Returns the summary.
 
@@ -89,6 +91,7 @@ def finalize(
         run_id: Name of this run.
         still_held: Whether this driver still holds the output's lock.
         results: Reckons what the published rows say, for the summary, the card and the report; one line each.
+        sources: The files of the job's input, if the caller has just planned them; they are read otherwise.
 
     Raises:
         LedgerBroken: The sums of a ledger differ; nothing is published.
@@ -124,12 +127,12 @@ def finalize(
     failpoint(AFTER_PUBLISH)
     remove_stale(output, files)
     failpoint(AFTER_STALE)
-    sources = read_source_files(job_dir)
+    files_read = read_source_files(job_dir) if sources is None else list(sources)
     summary = summarize(
         job,
         totals,
         shards,
-        read_input_files(job_dir) if carried is None else sources,
+        read_input_files(job_dir) if carried is None else files_read,
         finished=utc_now(),
         session_s=session_s,
         run_id=run_id,
@@ -137,7 +140,7 @@ def finalize(
     )
     if (pipeline := current_pipeline()) is not None:
         summary["pipeline"] = pipeline
-    datasets = input_datasets(sources)
+    datasets = input_datasets(files_read)
     summary |= origins_of(job, datasets)
     carry_notice(output, job, datasets)
     if carried is not None:

@@ -22,7 +22,7 @@ EMBEDDED = "embedded"
 
 def input_datasets(files: Iterable[InputFile]) -> list[OutputFolder]:
     """The datasets that input files belong to, each once, in their order: the folder above `data/`, else the file's."""
-    folders = dict.fromkeys(posixpath.dirname(file.uri) for file in files)
+    folders = map(posixpath.dirname, dict.fromkeys(file.uri[: file.uri.rfind("/") + 1] for file in files))
     found = dict.fromkeys(
         posixpath.dirname(folder) if posixpath.basename(folder) == DATA else folder for folder in folders
     )

@@ -115,41 +115,31 @@ def _each_file_once(names: Iterable[str]) -> list[str]:
 
     A link to one of its own parent folders would otherwise list every file forty times.
     """
-    shortest: dict[str, str] = {}
     names = list(names)
-    real_of = _real_paths(names)
+    by_folder: dict[str, list[str]] = {}
+    for name in names:
+        by_folder.setdefault(name[: name.rfind("/") + 1] if storage.is_local(name) else "", []).append(name)
+    folders: dict[str, str] = {}
+    links = {folder: _may_be_links(folder, inside) for folder, inside in by_folder.items() if folder}
+    if not any(links.values()) and len({_real_folder(folder, folders) for folder in links}) == len(links):
+        return names
+    shortest: dict[str, str] = {}
+    real_of = {name: real_path(name, folders) if storage.is_local(name) else name for name in names}
     for name, real in real_of.items():
         if real not in shortest or len(name) < len(shortest[real]):
             shortest[real] = name
     return [name for name in names if shortest[real_of[name]] == name]
 
 
-def _real_paths(names: Sequence[str]) -> dict[str, str]:
-    """`real_path` of each local file; of many in one folder, a listing tells which are links at less cost."""
-    by_folder: dict[str, list[str]] = {}
-    for name in names:
-        by_folder.setdefault(name[: name.rfind("/")] if storage.is_local(name) else "", []).append(name)
-    found = dict.fromkeys(names, "")
-    folders: dict[str, str] = {}
-    for folder, inside in by_folder.items():
-        links = _links_in(folder) if len(inside) >= _MANY else None
-        for name in inside:
-            if not storage.is_local(name):
-                found[name] = name
-            elif links is None or name[len(folder) + 1 :] in links:
-                found[name] = real_path(name, folders)
-            else:
-                found[name] = f"{_real_folder(folder, folders)}/{name[len(folder) + 1 :]}"
-    return found
-
-
-def _links_in(folder: str) -> set[str] | None:
-    """The names of links in a folder; None if it can't be listed."""
+def _may_be_links(folder: str, names: Sequence[str]) -> bool:
+    """Whether some of a folder's files may be links; of many, a listing tells it at less cost than a call for each."""
+    if len(names) < _MANY:
+        return any(map(os.path.islink, names))
     try:
         with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_symlink()}
+            return any(entry.is_symlink() for entry in entries)
     except OSError:
-        return None
+        return True
 
 
 def _real_folder(folder: str, folders: dict[str, str]) -> str:
