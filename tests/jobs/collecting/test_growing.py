@@ -152,6 +152,10 @@ def test_news_is_told_until_the_corpus_has_taken_it_in(nights, tmp_path):
     told = summary(tmp_path / "out")["editions"][-1]
     assert (told["rows_new"], told["rows_replaced"], told["files_gone"], told["edition"]) == (2, 1, 1, 2)
     assert run(nights, tmp_path, sources, "--grow", "--max_content_mb", "1") == 2  # another option
+    before = dataset(tmp_path / "out")
+    assert nights.call(tmp_path, ["retain", str(tmp_path / "out"), "--editions", "1"]) == 0
+    assert run(nights, tmp_path, sources) == 0 and dataset(tmp_path / "out") == before
+    assert not (tmp_path / "out" / "_editions" / "0001" / "manifest.json").exists()
 
 
 def test_a_license_that_changes_is_that_of_the_files_below_it(nights, tmp_path):
