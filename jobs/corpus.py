@@ -10,6 +10,8 @@ interrupted run is repeated from the start, and takes away what that had publish
 corpus takes in what is new or has changed as a further edition (`jobs.collecting.growing`). Files are worked on in
 several processes (`jobs.collecting`), and the rows are the same bytes for any number of them.
 Memory: a few row groups a process.
+
+The module is long because most of what it imports is imported where it is needed: workers start first.
 """
 
 from __future__ import annotations
@@ -136,28 +138,25 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
 
         options = freeze_opt_out(options)
     output = OutputFolder(options.output)
-    sources = _open_sources(options)
-    with monitored("corpus", options) as run, _collection(options, _named(options, sources)) as collection:
+    with monitored("corpus", options) as run:
         _finish_interrupted(options, output)
-        finished = claim_output(output, options, shared=options.share_job_folder, grows=options.grow)
-        if finished is None or options.grow:
-            with acquire(output.job, break_lock=options.break_lock) as lock:
-                # Another run may have ended since.
-                finished = claim_output(output, options, shared=options.share_job_folder, grows=options.grow)
-                summary = None
-                try:
-                    if finished is None:
-                        summary = storage.with_new_attempts(lambda: _make(options, collection, run))
-                    elif options.grow:
-                        summary = storage.with_new_attempts(lambda: _grow(options, collection, run))
-                except BaseException as error:
-                    if lock.still_held():
-                        keep_failure(output, run.failure(error))
-                    raise
-                if summary is not None:
-                    return _end(options, collection, summary, run)
-        assert finished is not None
-        return _tell_complete(options, output, collection, finished, run)
+        with _collection(options, _named(options, _open_sources(options))) as collection:
+            finished = claim_output(output, options, shared=options.share_job_folder, grows=options.grow)
+            if finished is None or options.grow:
+                with acquire(output.job, break_lock=options.break_lock) as lock:
+                    # Another run may have ended since.
+                    finished = claim_output(output, options, shared=options.share_job_folder, grows=options.grow)
+                    make = _make if finished is None else _grow
+                    try:
+                        summary = storage.with_new_attempts(lambda: make(options, collection, run))
+                    except BaseException as error:
+                        if lock.still_held():
+                            keep_failure(output, run.failure(error))
+                        raise
+                    if summary is not None:
+                        return _end(options, collection, summary, run)
+            assert finished is not None
+            return _tell_complete(options, output, collection, finished, run)
 
 
 def _finish_interrupted(options: Options, output: OutputFolder) -> None:

@@ -19,10 +19,10 @@ import jobs.finalize.rewriting  # noqa: F401 - registers failpoints
 from jobs.growth.editions import read_manifest
 from jobs.storage import failpoints
 from jobs.storage.folders import OutputFolder
-from tests.jobs.growth.nights import Nights
+from tests.jobs.growth.nights import ROOT, Nights
 
-MIT = b"MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software\n"
-CONTENTS = [b"x = 1\n", b"y = 2\n", b"\0\1\2", "# ü\n".encode()]
+LICENSE = (ROOT / "LICENSE").read_bytes()
+CONTENTS = [b"x = 1\n", b"y = 2\n", b"\0\1\2", "# ü\n".encode(), LICENSE]
 PATHS = ["a.py", "b.py", "sub/a.py", "sub/c.py", "LICENSE"]
 POINTS = [name for name in failpoints.names() if name.split(".")[0] == "rewrite"]
 
@@ -152,16 +152,24 @@ def test_news_is_told_until_the_corpus_has_taken_it_in(nights, tmp_path):
     told = summary(tmp_path / "out")["editions"][-1]
     assert (told["rows_new"], told["rows_replaced"], told["files_gone"], told["edition"]) == (2, 1, 1, 2)
     assert run(nights, tmp_path, sources, "--grow", "--max_content_mb", "1") == 2  # another option
+    before = dataset(tmp_path / "out")
+    assert nights.call(tmp_path, ["retain", str(tmp_path / "out"), "--editions", "1"]) == 0
+    assert run(nights, tmp_path, sources) == 0 and dataset(tmp_path / "out") == before
+    assert not (tmp_path / "out" / "_editions" / "0001" / "manifest.json").exists()
 
 
 def test_a_license_that_changes_is_that_of_the_files_below_it(nights, tmp_path):
     files = {"a.py": CONTENTS[0], "sub/c.py": CONTENTS[1]}
     sources = write(tmp_path, {"one": files})
     assert run(nights, tmp_path, sources) == 0
-    write(tmp_path, {"one": {**files, "LICENSE": MIT}})
+    write(tmp_path, {"one": {**files, "LICENSE": LICENSE}})
     assert run(nights, tmp_path, sources, "--grow") == 0
     rows = [json.loads(row) for row in dataset(tmp_path / "out")]
-    assert {row["path"]: row["detected_licenses"] for row in rows} == {path: ["MIT"] for path in (*files, "LICENSE")}
+    assert len(rows) == 3 and all(row["detected_licenses"] for row in rows)
+    write(tmp_path, {"one": files})
+    assert run(nights, tmp_path, sources, "--grow", "--drop_gone") == 0
+    rows = [json.loads(row) for row in dataset(tmp_path / "out")]
+    assert len(rows) == 2 and not any(row["detected_licenses"] for row in rows)
 
 
 def test_a_source_that_comes_later_leaves_the_names_of_the_others(nights, tmp_path):

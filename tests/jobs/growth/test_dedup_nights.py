@@ -148,3 +148,22 @@ def test_texts_of_another_column_are_known_from_earlier_nights(nights, tmp_path)
     write_corpus(tmp_path, {"one": [("a/one", "p.py", VARIANTS["one", 0])], "two": rows})
     grow(nights, tmp_path, *more)
     assert [content for *_, content in kept(tmp_path / "out")] == [VARIANTS["one", 0], VARIANTS["two", 0]]
+
+
+def test_a_row_that_is_similar_to_a_rejected_one_alone_is_kept_in_a_later_night(nights, tmp_path):
+    """As docs/growing.md says: at once, the three rows of a chain are one cluster."""
+    words = [f"w{i * 7919 % 613}" for i in range(240)]
+    chain = [("a/one", f"{start}.py", " ".join(words[start : start + 200])) for start in (0, 8, 16)]
+    write_corpus(tmp_path, {"one": chain[:2]})
+    grow(nights, tmp_path, "--threshold", "0.9")
+    assert kept(tmp_path / "out") == Counter(chain[:1])
+    write_corpus(tmp_path, {"one": chain[:2], "two": chain[2:]})
+    grow(nights, tmp_path, "--threshold", "0.9")
+    assert kept(tmp_path / "out") == Counter([chain[0], chain[2]])
+    assert nights.run(tmp_path, "--threshold", "0.9", output="once") == 0
+    assert kept(tmp_path / "once") == Counter(chain[:1])
+    # And a row between two kept ones is rejected, and joins nothing.
+    between = [("a/one", "between.py", chain[1][2])]
+    write_corpus(tmp_path, {"one": chain[:2], "two": chain[2:], "three": between})
+    grow(nights, tmp_path, "--threshold", "0.9")
+    assert kept(tmp_path / "out") == Counter([chain[0], chain[2]])
