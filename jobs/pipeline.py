@@ -4,10 +4,10 @@
     codemill pipeline nightly.yaml
     codemill pipeline nightly.yaml --from_step unique
 
-Each step is an ordinary job with an output of its own (`jobs.pipelines.steps` reads the file). The same command again
-resumes: a complete step says so and costs a moment, one that was interrupted goes on. A step that ends with an error, a
-yield that is too low or a signal ends the pipeline; damaged input and news of the input (exit codes 3 and 4) don't, and
-are the pipeline's exit code at the end.
+Each step is an ordinary job with an output of its own (`jobs.pipelines.steps` reads the file), unless it is fused with
+the step that reads it (`jobs.pipelines.fusing`). The same command again resumes: a complete step says so and costs a
+moment, one that was interrupted goes on. A step that ends with an error, a yield that is too low or a signal ends the
+pipeline; damaged input and news of the input (exit codes 3 and 4) don't, and are the pipeline's exit code at the end.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from jobs.finalize.summary import (
     unread_rows,
     yield_line,
 )
+from jobs.fusing.frozen import can_grow
 from jobs.monitoring.run import Run
 from jobs.monitoring.summaries import keep_codes
 from jobs.options import CommonOptions, GrowOptions, OptOutOptions
@@ -106,12 +107,11 @@ class Ending:
 
     def _tell_news(self) -> bool:
         """Says how the input of a job that was run again differs from what it was planned from; returns whether."""
-        can_grow = isinstance(self.options, GrowOptions)
         has_grown = isinstance(self.options, GrowOptions) and self.options.grow
         if not self.was_begun or self.options.input_frozen or has_grown:
             return False
         if news := news_of(self.output.job, self.options):
-            how = "--grow takes it in" if can_grow else "choose another --output to take it in"
+            how = "--grow takes it in" if can_grow(self.options) else "choose another --output to take it in"
             self.say(f"{news}; none of it is in this output: {how}, or pass --input_frozen if that is meant")
         return bool(news)
 

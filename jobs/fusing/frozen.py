@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from jobs.catalog import options_of
-from jobs.options.fields import OptionSet, fields_of, semantic_options
+from jobs.options import GrowOptions
+from jobs.options.fields import OptionSet, all_options, fields_of, semantic_options
 
 SEES_ALL: Final = "dedup"
 """The job that has to see all rows before it can judge one; its work has a field `before`."""
@@ -67,3 +68,9 @@ class FrozenStep:
 def fused_steps_of(options: Mapping[str, Any]) -> tuple[FrozenStep, ...]:
     """The fused steps of a job with these options."""
     return tuple(map(FrozenStep.from_text, options.get(FUSED_STEPS, ())))
+
+
+def can_grow(options: OptionSet) -> bool:
+    """Whether a job with these options can take in what is new: not with a fused step that has to see all rows."""
+    steps = fused_steps_of(all_options(options))
+    return isinstance(options, GrowOptions) and not any(step.job == SEES_ALL for step in steps)

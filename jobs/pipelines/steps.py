@@ -23,8 +23,8 @@ import yaml
 
 from jobs import storage
 from jobs.catalog import JOBS, options_of
-from jobs.fusing.frozen import SEES_ALL, fused_steps_of
-from jobs.options import GrowOptions, RunOptions, all_options
+from jobs.fusing.frozen import can_grow
+from jobs.options import GrowOptions, RunOptions
 from jobs.options.command_line import option_values
 from jobs.options.fields import REQUIRED, OptionSet, fields_of
 from model.errors import SHOWN_CHARS, ConfigError, one_line
@@ -87,11 +87,6 @@ def told_alike(steps: Iterable[Step], *, run_id: str, log_format: str | None, is
     return found
 
 
-def sees_all(step: Step) -> bool:
-    """Whether a step that has to see all rows is fused with this one, which then can't grow, as that can't."""
-    return any(fused.job == SEES_ALL for fused in fused_steps_of(all_options(step.options)))
-
-
 def growing(steps: Iterable[Step]) -> list[Step]:
     """The same steps; those that can grow take in what is new.
 
@@ -100,7 +95,7 @@ def growing(steps: Iterable[Step]) -> list[Step]:
     """
     found = []
     for step in steps:
-        if isinstance(step.options, GrowOptions) and not (step.is_fused or sees_all(step)):
+        if isinstance(step.options, GrowOptions) and can_grow(step.options) and not step.is_fused:
             try:
                 step = replace(step, options=replace(step.options, grow=True))
             except ConfigError as error:

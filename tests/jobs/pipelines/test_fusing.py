@@ -350,6 +350,15 @@ def test_dedup_with_a_fused_filter_grows_to_the_rows_of_separate_steps(corpus):
     assert reasons(output(together)) == reasons(output(apart), output(apart, "clean"))
 
 
+def test_news_of_the_input_do_not_speak_of_growing_where_dedup_is_fused(corpus, capsys):
+    path = chain_of(corpus.parent / "out", corpus, ["dedup", "filter"], fused=True, unit_rows=4)
+    assert run(path) == 0
+    write(corpus / "2.parquet", [[row(function(30), "new.py")]])
+    assert run(path, "--grow") == 4
+    told = capsys.readouterr().err
+    assert "1 file is new" in told and "choose another --output" in told and "--grow takes it in" not in told
+
+
 def test_the_least_yield_counts_rows_that_reach_the_last_step(corpus):
     low = pipeline(corpus, "low", last="min_yield: 0.6")
     assert run(low) == 0
