@@ -1,4 +1,4 @@
-"""A page of redacted samples for review: `python -m benchmarks.filter_samples OUTPUT > docs/filter_samples.md`.
+"""A page of redacted samples for review: `python -m benchmarks.filter_samples OUTPUT > samples.md`.
 
 OUTPUT is the output of `codemill filter`. Findings are sampled with a seed, as evenly over rules as possible, and each
 is shown as in the published row: the line after redaction, never before. Lines that name people are omitted.

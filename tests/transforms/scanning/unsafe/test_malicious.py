@@ -8,6 +8,7 @@ import pytest
 from transforms.filters.content import filter_input
 from transforms.rows.row import Row, SourceRef
 from transforms.scanning import ContentFilter, RuleSet, Scanner, load_rules
+from transforms.scanning.candidate import Document
 from transforms.scanning.unsafe.combinations import COMBINATIONS, SIGNAL_PREFIX
 from transforms.scanning.unsafe.flows import linked_sink
 
@@ -64,6 +65,18 @@ def test_a_technique_is_found_by_its_combination(scanner, name, path, text):
 @pytest.mark.parametrize(("path", "text"), ORDINARY)
 def test_ordinary_code_with_the_same_calls_is_left_alone(scanner, path, text):
     assert scanner.scan(text, path=path) == []
+
+
+def test_the_signals_of_one_pass_are_those_of_finditer(scanner):
+    texts = [text.replace("~", "") for _, _, text in FOUND] + [text for _, text in ORDINARY]
+    document = Document("\n".join(texts * 2).encode())
+    ends, total = scanner._backend.ends(document.data), 0
+    for index, rule in enumerate(scanner.rules.rules):
+        naive = [match.span() for match in rule.regex.finditer(document.data)]
+        found = scanner.matches(index, ends[index], document) if index in ends else ()
+        assert [match.span() for match in found] == naive, rule.id
+        total += len(naive)
+    assert total > 80
 
 
 def test_every_signal_of_a_combination_has_a_rule(scanner):
