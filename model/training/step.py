@@ -176,7 +176,7 @@ def _hidden_states(weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dty
 
     def step(x: Array, block_weights: BlockWeights, own: tuple[Rotation, Array] | None) -> tuple[Array, None]:
         turn, hidden = own or views[0]
-        return block(block_weights, x, turn, lambda *projected: attend(*projected, hidden), model)
+        return block(block_weights, x, turn, partial(attend, hidden=hidden), model)
 
     x = embed(weights.embedding, rows.tokens, dtype)
     per_block = None if model.window is None else views

@@ -131,9 +131,10 @@ def insert_prompt(
     """
     if isinstance(staged, Cache):
         return tuple(_insert_layer(chunks, staged, slot, place, window_start(length, None)))
+    per_layer: Any = (*chunks, staged, windows)
     layers = [
         _insert_layer(own, layer, slot, place, window_start(length, window))
-        for *own, layer, window in zip(*chunks, staged, windows, strict=True)
+        for *own, layer, window in zip(*per_layer, strict=True)
     ]
     return tuple(zip(*layers, strict=True))
 
@@ -264,7 +265,8 @@ def prompt_masks(
         if window is None:
             masks.append((own < length[:, None])[:, None])
         else:
-            position = window_start(length, window)[:, None] + own
+            start: Any = window_start(length, window)
+            position = start[:, None] + own
             near = (length[:, None] + index)[..., None] - position[:, None] < window  # [slots count positions]
             masks.append((position < length[:, None])[:, None] & near)
         at = end
