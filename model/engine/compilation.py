@@ -7,6 +7,7 @@ small job compiles few, and no job loses more by waiting than it would have by c
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import defaultdict
@@ -18,6 +19,8 @@ import jax
 
 from model.engine.abstract_device import OutOfMemory
 from model.engine.programs.compiled import EnginePrograms, ProgramKey
+
+_log = logging.getLogger(__name__)
 
 
 class CompiledPrograms:
@@ -84,6 +87,7 @@ class CompiledPrograms:
             finally:
                 self.began = None
             self.count += 1
+            _log.info("compiled %s: %.2f s", key, self.last_s[key[0]])
             self.seconds += time.perf_counter() - began
         return program
 
