@@ -49,9 +49,13 @@ class CompiledPrograms:
         """Whether any program of a kind is compiled, or begun ahead."""
         return any(key[0] == kind for key in (*self._compiled, *self._ahead))
 
+    def exists(self, key: ProgramKey) -> bool:
+        """Whether a program is compiled, or begun ahead."""
+        return key in self._compiled or key in self._ahead
+
     def begin(self, programs: EnginePrograms, key: ProgramKey) -> None:
         """Compiles a program in a thread of its own, for a `get` that follows."""
-        if key in self._compiled or key in self._ahead:
+        if self.exists(key):
             return
         pool = ThreadPoolExecutor(1, thread_name_prefix="compile-ahead")
         self._ahead[key] = pool.submit(_compile, programs, key)
@@ -65,9 +69,9 @@ class CompiledPrograms:
             lost_s: How many seconds a longer one takes more.
         """
         fitting, *longer = keys
-        if fitting in self._compiled or fitting in self._ahead:
+        if self.exists(fitting):
             return fitting
-        found = next((key for key in longer if key in self._compiled or key in self._ahead), None)
+        found = next(filter(self.exists, longer), None)
         if found is None:
             return fitting
         self._lost_s[fitting] += lost_s(found)
