@@ -138,12 +138,14 @@ def _start(name: str, options: OptionSet, beam_args: list[str], ends: contextlib
     from jobs.monitoring.run import monitored, with_run_id
     from jobs.terminal.json_lines import json_lines
     from jobs.terminal.log_file import log_kept
+    from jobs.terminal.verbose import more_told
 
     options = with_run_id(options)
     assert options.run_id is not None
     if options.log_format == "json":
         ends.enter_context(json_lines(options.run_id, name))
     ends.enter_context(log_kept(options.log_file))
+    ends.enter_context(more_told(getattr(options, "verbose", False)))
     with monitored(name, options):
         return _run_module(name, options, beam_args)
 

@@ -182,7 +182,9 @@ def _model(name: str) -> tuple[GemmaConfig, str]:
         config = PRESETS[name]
     else:
         config = read_config(name)
-    return config, f"{name}, {config.num_parameters / 1e9:,.2f} billion parameters"
+    count = config.num_parameters
+    size = f"{count / 1e9:,.2f} billion" if count >= 1e8 else f"{count / 1e6:,.2f} million"
+    return config, f"{name}, {size} parameters"
 
 
 def _shape(options: EstimateOptions, config: GemmaConfig, device: Device, job: Mapping[str, Any]) -> Shape:

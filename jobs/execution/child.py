@@ -39,6 +39,7 @@ from typing import Any
 
 from jobs.plan.footers import answer_of
 from jobs.plan.reader import READ_AT_ONCE
+from jobs.terminal.verbose import log_as_parent
 
 _WORK = "jobs.execution.child_work"
 _lock = threading.Lock()
@@ -49,6 +50,7 @@ def main(argv: Sequence[str]) -> None:
     answers_fd = int(argv[0])
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_as_parent()
     _say(answers_fd, {"ready": True})
     _serve(answers_fd)
     sys.stdout.flush()

@@ -72,6 +72,11 @@ class ReportOptions(RunOptions):
         help="Print nothing but errors and what could not be read; summary.json has the counts.",
         operational=True,
     )
+    verbose: bool = option(
+        False,
+        help="Also print what is logged for finding faults: each program that is compiled, polls that failed.",
+        operational=True,
+    )
     openlineage: bool = option(
         False,
         help="Send OpenLineage events; their client's own configuration says where to (docs/scheduling.md). Needs the "

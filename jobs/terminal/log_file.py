@@ -34,7 +34,12 @@ def log_kept(path: str | None) -> Iterator[None]:
     handler.setFormatter(_Lines("%(asctime)s %(message)s"))
     # What is logged is printed in the other form, and so kept already.
     handler.addFilter(lambda record: record.name == PRINTED.name or not is_formatted())
-    loggers = (PRINTED, logging.getLogger())
+    root = logging.getLogger()
+    loggers = (PRINTED, root)
+    # Python prints warnings only where there is no handler: with ours, they would be in the file alone.
+    printer = logging.lastResort if not root.handlers else None
+    if printer is not None:
+        root.addHandler(printer)
     for logger in loggers:
         logger.addHandler(handler)
     try:
@@ -42,6 +47,8 @@ def log_kept(path: str | None) -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
+        if printer is not None:
+            root.removeHandler(printer)
         handler.close()
 
 

@@ -7,6 +7,7 @@ small job compiles few, and no job loses more by waiting than it would have by c
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import defaultdict
@@ -18,6 +19,8 @@ import jax
 
 from model.engine.abstract_device import OutOfMemory
 from model.engine.programs.compiled import EnginePrograms, ProgramKey
+
+_log = logging.getLogger(__name__)
 
 
 class CompiledPrograms:
@@ -46,9 +49,13 @@ class CompiledPrograms:
         """Whether any program of a kind is compiled, or begun ahead."""
         return any(key[0] == kind for key in (*self._compiled, *self._ahead))
 
+    def exists(self, key: ProgramKey) -> bool:
+        """Whether a program is compiled, or begun ahead."""
+        return key in self._compiled or key in self._ahead
+
     def begin(self, programs: EnginePrograms, key: ProgramKey) -> None:
         """Compiles a program in a thread of its own, for a `get` that follows."""
-        if key in self._compiled or key in self._ahead:
+        if self.exists(key):
             return
         pool = ThreadPoolExecutor(1, thread_name_prefix="compile-ahead")
         self._ahead[key] = pool.submit(_compile, programs, key)
@@ -62,9 +69,9 @@ class CompiledPrograms:
             lost_s: How many seconds a longer one takes more.
         """
         fitting, *longer = keys
-        if fitting in self._compiled or fitting in self._ahead:
+        if self.exists(fitting):
             return fitting
-        found = next((key for key in longer if key in self._compiled or key in self._ahead), None)
+        found = next(filter(self.exists, longer), None)
         if found is None:
             return fitting
         self._lost_s[fitting] += lost_s(found)
@@ -84,6 +91,7 @@ class CompiledPrograms:
             finally:
                 self.began = None
             self.count += 1
+            _log.info("compiled %s: %.2f s", key, self.last_s[key[0]])
             self.seconds += time.perf_counter() - began
         return program
 

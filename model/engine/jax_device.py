@@ -255,11 +255,13 @@ class JaxDevice:
 
     def _full_key(self, drafts: bool) -> ProgramKey:
         """The key of a burst of all slots, which reads as far as the longest prompt in one, or further if the program
-        for that isn't compiled and wouldn't pay yet.
+        for that isn't compiled and wouldn't pay yet. The first one serves prompts of any length.
         """
         keys: list[ProgramKey] = [
             ("burst", window, drafts, self.slots) for window in self._programs.windows(max(self._reach))
         ]
+        if not any(map(self._compiled.exists, keys)):
+            return keys[-1]
         burst_s = self._full_step_s * self._options.burst_steps
         return self._compiled.choose(keys, lambda key: (1 - keys[0][1] / key[1]) * burst_s)
 

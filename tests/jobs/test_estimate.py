@@ -164,7 +164,7 @@ def test_a_job_that_generates_nothing_is_refused(tmp_path) -> None:
 def test_a_checkpoint_is_read_for_its_shapes(corpus: str, capsys) -> None:
     words = ["estimate", "--input", corpus, "--model", "embedded", "--max_prompt_tokens", "1024", "--device", "cpu"]
     assert cli.main(words) == cli.DONE
-    assert "embedded, 0.0" in capsys.readouterr().out
+    assert "embedded, 2.36 million parameters" in capsys.readouterr().out
 
 
 def test_the_compilers_verdict_is_asked_for_the_slots_that_are_shown(corpus: str, capsys, monkeypatch) -> None:

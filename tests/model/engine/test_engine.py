@@ -477,8 +477,8 @@ def test_a_short_job_compiles_one_burst_and_one_insert_whatever_its_prompts(smal
     prompts = [(5,) * length for length in (4, 4, 4, 4, 40, 40, 4, 12, 4, 4)]
     requests = [Request(prompt=prompt, max_new_tokens=4, stop_ids=frozenset()) for prompt in prompts]
     with Engine(small_model, options=OPTIONS) as engine:
-        for _ in range(2):
-            ask(engine, requests)
+        for few in (requests[:1], requests[:2], requests, requests):
+            ask(engine, few)
         compiled = engine._devices[0]._compiled._compiled
         assert sum(key[0] == "insert" for key in compiled) == 1
         assert [key[1] for key in compiled if key[0] == "burst" and key[-1] == 4] == [48]
