@@ -100,7 +100,7 @@ def _around(chain: Sequence[Step], last: Step) -> Step:
     if len(twice := [step.name for step in every if step.job == SEES_ALL]) > 1:
         raise _refused(last, f"{' and '.join(twice)} have to see all rows each, so only one of them can be fused")
     if sees_all := [step.name for step in chain if step.job == SEES_ALL and getattr(last.options, "grow", False)]:
-        raise _refused(last, f"it can't grow with {sees_all[0]} fused, which keeps no edition of its own; remove `grow`")
+        raise _refused(last, f"it can't grow with {sees_all[0]} fused, which keeps no edition; remove `grow`")
     changes: dict[str, Any] = {
         "input": _of(first, "input"),
         "limit": _of(first, "limit"),
