@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import re
 
-import phonenumbers
-
 from transforms.scanning.candidate import Candidate, Verdict
 from transforms.scanning.personal.names import PHONE_NAME, PHONE_WORD, normalized
 from transforms.scanning.validators.personal_places import is_in_prose, is_keyed, is_quoted, name_of
@@ -58,6 +56,8 @@ def _is_constant(digits: bytes) -> bool:
 def international_phone(candidate: Candidate) -> Verdict | None:
     """Accepts a phone number with country code that is valid according to libphonenumber, or possible and written in
     groups or beside a word for phones."""
+    import phonenumbers  # 20 ms that most commands don't need
+
     start, _ = candidate.span
     value = candidate.value.rstrip(b" .-(")
     digits = re.sub(rb"\D", b"", value)
@@ -136,6 +136,8 @@ def _is_apart(candidate: Candidate) -> bool:
 
 
 def _is_valid(text: str, country: str) -> bool:
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
