@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 from transforms.scanning.unsafe.terms import IGNORED
 
-_OTHER = re.compile("[\x00-\x7f]?[^\x00-\x7f]+")
-_CLUSTER = re.compile("(?s:.[\u0300-\u036f\u3099\u309a]*)")
+_MARKS = "[\u0300-\u036f\u3099\u309a]"
 
 
 class _Piece(NamedTuple):
@@ -53,14 +52,9 @@ class NormalizedText:
             parts.append(part)
             length += len(part)
 
-        for match in _OTHER.finditer(text):
-            if not _differs(match[0], folds_case):
-                continue
+        for match in _to_replace(text, folds_case).finditer(text):
             add(text[done : match.start()], done, 0)
-            for cluster in _CLUSTER.finditer(match[0]):
-                plain = IGNORED.sub("", unicodedata.normalize("NFKC", cluster[0]))
-                at = match.start() + cluster.start()
-                add(plain.casefold() if folds_case else plain, at, len(cluster[0]))
+            add(_plain(match[0], folds_case), match.start(), len(match[0]))
             done = match.end()
         add(text[done:], done, 0)
         return "".join(parts)
@@ -80,3 +74,18 @@ def _differs(text: str, folds_case: bool) -> bool:
     if not unicodedata.is_normalized("NFKC", text) or IGNORED.search(text):
         return True
     return folds_case and text.casefold() != text
+
+
+def _plain(text: str, folds_case: bool) -> str:
+    plain = IGNORED.sub("", unicodedata.normalize("NFKC", text))
+    return plain.casefold() if folds_case else plain
+
+
+def _to_replace(text: str, folds_case: bool) -> re.Pattern[str]:
+    """An expression of the characters of a text that are replaced, and of characters with combining marks."""
+    others = [char for char in set(text) if not char.isascii()]
+    changed = sorted(char for char in others if _plain(char, folds_case) != char)
+    alone = f"[{''.join(map(re.escape, changed))}]" if changed else "(?!)"
+    if not re.search(_MARKS, "".join(others)):
+        return re.compile(alone)  # at once, where the other one looks at each character
+    return re.compile(f"{alone}{_MARKS}*|(?s:.){_MARKS}+")

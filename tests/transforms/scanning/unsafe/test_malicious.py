@@ -97,6 +97,12 @@ def test_a_finding_has_its_line_and_the_rejected_row_tells_it(tmp_path):
     assert filtered.rejection.detail == "by rule nested-decode at line 3"
 
 
+def test_long_words_beside_a_source_are_read_once(scanner):
+    word = "Zm53d3JqZ3d0b" * 20  # a pattern that splits a word in all ways would take hours
+    text = f'const c = Buffer.from("{word}", "base64");\nf({word});\nnew Function("x", d);\n'
+    assert scanner.scan(text * 50) == []
+
+
 def test_many_sources_and_sinks_take_linear_time(scanner):
     text = "x = base64.b64decode(y)\nz = 1\n" * 3000 + "exec(w)\n" * 3000
     assert {f.rule for f in scanner.scan(text)} <= {"decode-and-execute"}
