@@ -56,7 +56,7 @@ def test_in_a_class_the_line_is_that_of_the_file():
     assert found == "line 6, column 16: unmatched ')'"
 
 
-NAMES = ["zebrafish", "quokka", "Wolpertinger"]
+NAMES = ["zebrafish", "quokka", "Wolperzquick"]
 SHAPES = [
     "def f({0}, {0}): pass\n",
     "f({0}=1, {0}=2)\n",
