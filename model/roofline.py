@@ -157,8 +157,8 @@ class Shape:
 
         >>> from model.config import PRESETS
         >>> small = Shape(config=PRESETS["gemma-3-1b"])
-        >>> small.cache_bytes(32_768) / (32_768 * small.cache_bytes_per_token)
-        0.16586538461538461
+        >>> round(small.cache_bytes(32_768) / (32_768 * small.cache_bytes_per_token), 3)
+        0.167
         """
         held = self._held(positions) + self.config.num_layers * new_positions
         return held * self.cache_bytes_per_token / self.config.num_layers

@@ -66,7 +66,8 @@ def config_from_json(stated: dict[str, Any], source: str, *, is_chat: bool = Fal
     for key, allowed in _FIXED.items():
         if key in text and text[key] not in allowed:
             raise ConfigError(f"{source} states {key}={shown(text[key])}; Gemma {generation} has {allowed[0]!r}")
-    known = {**_DEFAULTS[generation], **{key: value for key, value in text.items() if value is not None}}
+    defaults = _DEFAULTS[generation]
+    known = {**defaults, **{key: value for key, value in text.items() if value is not None or key not in defaults}}
     if generation == 2:  # null means without, and isn't the default
         known |= {key: text[key] for key in ("attn_logit_softcapping", "final_logit_softcapping") if key in text}
     try:

@@ -236,7 +236,10 @@ def test_requests_are_the_same_in_another_process_s_copy(task):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fim_format": "pms"}, "fim_format is 'pms', expected one of mixed, psm, spm, spm_v2; did you mean "),
+        (
+            {"fim_format": "pms"},
+            "fim_format is 'pms', expected one of mixed, psm, spm, spm_v2, prefix, chat; did you mean ",
+        ),
         ({"require": ("parse",)}, "unknown check parse; checks are not_empty"),
         ({"spans_per_file": 0}, "spans_per_file is 0"),
         ({"max_prompt_tokens": 4}, "max_prompt_tokens is 4, the minimum is 16"),
