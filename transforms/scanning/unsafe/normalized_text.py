@@ -6,18 +6,21 @@ invisible characters, and the way back to positions in the original.
     pieces       (0, 0, same) (2, 3, same)        (0, 0, 1 of 1) (1, 1, 1 of 1) ...
 
 ASCII text is its own normalized form (`terms.FOLD` treats case), as is other text that has nothing to replace, which
-one pass in C tells; so only texts with such characters cost more.
+its different characters tell; so only texts with such characters cost more.
 """
 
 from __future__ import annotations
 
 import bisect
+import functools
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from transforms.scanning.unsafe.terms import IGNORED
 
+_ASCII = bytes(range(128))
 _MARKS = "[\u0300-\u036f\u3099\u309a]"
 
 
@@ -37,11 +40,13 @@ class NormalizedText:
 
     def __init__(self, text: str, *, folds_case: bool):
         self._pieces: list[_Piece] = []
-        self._is_same = text.isascii() or not _differs(text, folds_case)
-        self.text = text if self._is_same else self._normalized(text, folds_case)
-        self.data = self.text.encode("utf-8", "surrogatepass")
+        data = text.encode("utf-8", "surrogatepass")
+        spans = _replaced(text, data, folds_case) if len(data) > len(text) else ()
+        self._is_same = not spans
+        self.text = self._normalized(text, spans, folds_case) if spans else text
+        self.data = data if self._is_same else self.text.encode("utf-8", "surrogatepass")
 
-    def _normalized(self, text: str, folds_case: bool) -> str:
+    def _normalized(self, text: str, spans: Iterable[tuple[int, int]], folds_case: bool) -> str:
         parts: list[str] = []
         length = done = 0
 
@@ -52,10 +57,10 @@ class NormalizedText:
             parts.append(part)
             length += len(part)
 
-        for match in _to_replace(text, folds_case).finditer(text):
-            add(text[done : match.start()], done, 0)
-            add(_plain(match[0], folds_case), match.start(), len(match[0]))
-            done = match.end()
+        for start, end in spans:
+            add(text[done:start], done, 0)
+            add(_plain(text[start:end], folds_case), start, end - start)
+            done = end
         add(text[done:], done, 0)
         return "".join(parts)
 
@@ -70,6 +75,40 @@ class NormalizedText:
         return at, at + 1
 
 
+def _replaced(text: str, data: bytes, folds_case: bool) -> Sequence[tuple[int, int]]:
+    """The spans of a text that are replaced, in order. Each of its different characters is looked at once.
+
+    Args:
+        text: The text.
+        data: Its UTF-8 encoding.
+        folds_case: Whether letters of other scripts are put in lower case, too.
+    """
+    others = set(data.translate(None, _ASCII).decode("utf-8", "surrogatepass"))
+    suspects = [char for char in others if _may_change(char, folds_case)]
+    if not any(map(_composes, suspects)):
+        return sorted((place, place + 1) for char in suspects for place in _places(text, char))
+    if not _differs(text, folds_case):
+        return ()
+    return [match.span() for match in _to_replace(others, folds_case).finditer(text)]
+
+
+def _places(text: str, char: str) -> Iterator[int]:
+    place = text.find(char)
+    while place >= 0:
+        yield place
+        place = text.find(char, place + 1)
+
+
+def _composes(char: str) -> bool:
+    """Whether a character may become one with the one before it; glyph selectors of emoji are marks that don't."""
+    return not IGNORED.match(char) and (unicodedata.category(char)[0] == "M" or "\u1160" <= char <= "\u11ff")
+
+
+@functools.lru_cache(maxsize=4096)
+def _may_change(char: str, folds_case: bool) -> bool:
+    return _composes(char) or _plain(char, folds_case) != char
+
+
 def _differs(text: str, folds_case: bool) -> bool:
     if not unicodedata.is_normalized("NFKC", text) or IGNORED.search(text):
         return True
@@ -81,9 +120,13 @@ def _plain(text: str, folds_case: bool) -> str:
     return plain.casefold() if folds_case else plain
 
 
-def _to_replace(text: str, folds_case: bool) -> re.Pattern[str]:
-    """An expression of the characters of a text that are replaced, and of characters with combining marks."""
-    others = [char for char in set(text) if not char.isascii()]
+def _to_replace(others: Iterable[str], folds_case: bool) -> re.Pattern[str]:
+    """An expression of the characters of a text that are replaced, and of characters with combining marks.
+
+    Args:
+        others: Its characters that aren't ASCII.
+        folds_case: Whether letters of other scripts are put in lower case, too.
+    """
     changed = sorted(char for char in others if _plain(char, folds_case) != char)
     alone = f"[{''.join(map(re.escape, changed))}]" if changed else "(?!)"
     if not re.search(_MARKS, "".join(others)):
