@@ -26,6 +26,9 @@ def with_fused_steps(job_name: str, work: Work, options: Mapping[str, Any]) -> W
     Raises:
         ConfigError: A step's set-up can't work.
     """
+    fused = fused_steps_of(options)
+    if not fused:
+        return work
     results = ResultsInJob(options["output"])
     steps: list[FusedStep] = []
 
@@ -35,7 +38,7 @@ def with_fused_steps(job_name: str, work: Work, options: Mapping[str, Any]) -> W
         before = RowsBefore(tuple(steps), results, matcher_of(options))
         return dataclasses.replace(own, before=before)  # type: ignore[type-var]  # it is a dataclass
 
-    for step in fused_steps_of(options):
+    for step in fused:
         own: Work = module_of(step.job).build_work(step.options_in(options))
         steps.append(FusedStep(step.name, behind(step.job, own), schema_as_read))
-    return FusedWork(behind(job_name, work), tuple(steps), results) if steps else work
+    return FusedWork(behind(job_name, work), tuple(steps), results)
