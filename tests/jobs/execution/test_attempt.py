@@ -288,7 +288,7 @@ def test_a_worker_without_an_engine_works_through_a_unit_in_small_pieces(tmp_pat
         return run(self, unit, table, rows)
 
     monkeypatch.setattr(toy.ToyWork, "run", measuring)
-    monkeypatch.setattr("jobs.execution.worker._PIECE_BYTES", 500_000)
+    monkeypatch.setattr("jobs.execution.worker.PIECE_BYTES", 500_000)
     job_dir = toy.make_job(str(tmp_path), [[f"{row} " + "x" * 20_000 for row in range(150)]])
     (unit,) = read_plan(job_dir)
     spec = RunSpec(job_dir=job_dir, schema=toy.SCHEMA, config_hash=toy.CONFIG_HASH, max_units_in_flight=1)
