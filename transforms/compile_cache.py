@@ -30,7 +30,7 @@ from typing import Any, Final
 
 import zstandard
 
-from transforms.user_cache import own_folder
+from model.user_cache import own_folder
 
 MAX_BYTES: Final = 2 << 30
 PERIOD_S: Final = 2.0

@@ -110,7 +110,8 @@ class EngineSpec(EngineSettings, TokenLimits):
 
     model: str = setting(
         "embedded",
-        help="Checkpoint folder, or `embedded`, the small model that ships with codemill.",
+        help="Checkpoint folder or GGUF file; `embedded`, the small model that ships with codemill; or `gemma3-270m`, "
+        "with codemill[real].",
         metavar="PATH",
         is_path=True,
     )

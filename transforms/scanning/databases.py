@@ -1,4 +1,4 @@
-"""Hyperscan databases: compiled once per user and machine, then read from the user's cache (`transforms.user_cache`).
+"""Hyperscan databases: compiled once per user and machine, then read from the user's cache (`model.user_cache`).
 
 Deriving the project's triggers and compiling them takes 0.7 s of processor time, reading a database from the cache a
 few milliseconds, and every worker process needs it. An entry's name is a hash of all that a database depends on: the
@@ -22,7 +22,7 @@ from model.errors import ConfigError
 from transforms.scanning import folds, pattern_trees, prefixes, trigger
 from transforms.scanning import rule as rule_module
 from transforms.scanning.rule import Rule
-from transforms.user_cache import read_entry, write_entry
+from model.user_cache import read_entry, write_entry
 
 
 def open_database(rules: Mapping[int, Rule]) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from model.errors import ConfigError
-from transforms import user_cache
+from model import user_cache
 from transforms.scanning import RuleSet, Scanner, databases, load_rules
 from transforms.scanning.rule import Rule
 from transforms.scanning.rules import RULES_DIRECTORY, read_rule_file

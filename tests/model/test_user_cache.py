@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from transforms import user_cache
-from transforms.user_cache import read_entry, write_entry
+from model import user_cache
+from model.user_cache import read_entry, write_entry
 
 NAME = "things-0123"
 
