@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -312,9 +311,8 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     elif options.model:
         questions = questions_of(options)
         options = dataclasses.replace(options, prompt="chat" if questions.is_chat else "base")  # for plan and report
-        prepared = Prepared(asked_rows(questions), ASKED_SCHEMA)
-        line = f"codemill evaluate: the model is asked in {options.prompt} form, protocol {questions.version}"
-        print_line(line, sys.stderr)  # as the plan: standard output may be the summary alone
+        form = f"the model is asked in {options.prompt} form, protocol {questions.version}"
+        prepared = Prepared(asked_rows(questions), ASKED_SCHEMA, form)
     else:
         prepared = Prepared(join_rows(sources_of(options)), PREPARED_SCHEMA)
     return run_evaluation(options, beam_args, build_work, prepared, functools.cache(lambda: standing_of(options)))

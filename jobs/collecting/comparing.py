@@ -136,7 +136,8 @@ class Comparison:
             elif not self._is_forgotten(source, entry):
                 one.others += 1
                 is_known = self._is_known(source.repo_name, name, entry.path)
-                night.news["files_changed" if is_known else "files_new"] += 1
+                if not is_out:  # else it adds a record at most
+                    night.news["files_changed" if is_known else "files_new"] += 1
         return {path: one for path, one in found.items() if one.kept or one.rejected or one.others}
 
     def _kept_row(self, source: Source, entry: File | Refused) -> Row | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -31,10 +32,16 @@ BuildWork = Callable[[Mapping[str, Any]], EvaluationWork]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The rows of an evaluation, with their schema."""
+    """The rows of an evaluation, with their schema, and how a model is asked, to be told once nothing is refused."""
 
     rows: Sequence[Mapping[str, Any]]
     schema: pa.Schema
+    form: str = ""
+
+    def tell_form(self) -> None:
+        """Prints it beside the plan; standard output may be the summary alone."""
+        if self.form:
+            print_line(f"codemill evaluate: {self.form}", sys.stderr)
 
 
 def run_evaluation(
@@ -61,6 +68,7 @@ def run_evaluation(
     # The rows were counted when they were prepared.
     options = dataclasses.replace(options, limit=None)
     if options.dry_run:
+        prepared.tell_form()
         with scratch_folder() as folder:
             write_table(answered(prepared.rows), os.path.join(folder, "problems.parquet"), prepared.schema)
             return run_job("evaluate", dataclasses.replace(options, input=(folder,)), beam_args, work)
@@ -68,6 +76,7 @@ def run_evaluation(
     output = OutputFolder(os.path.abspath(options.output) if local else options.output)
     check_output(output, "evaluate")
     standing()  # what is wrong with it is told before anything is written
+    prepared.tell_form()
     storage.make_job_folder(output.job.path, shared=options.share_job_folder)
     folder = write_rows(prepared.rows, output.job, prepared.schema)
 
