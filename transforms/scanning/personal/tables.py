@@ -21,7 +21,7 @@ _HEADER_LINE = re.compile(rb"[\"' \t]*[A-Za-z\x80-\xff_][^\d@(){}=\n]*(?:[,\t;|]
 _MAX_HEADER_BYTES = 4096
 _MAX_ROW_BYTES = 2048
 _QUOTED_FIELD = re.compile(rb"\"[^\"\n]*(?:\"|\Z)")
-_SQL_STRING = re.compile(rb"'(?:[^'\\]|''|\\.){0,2000}+(?:'|\Z)")
+_SQL_STRING = re.compile(rb"'(?:[^'\\]|''|\\.|(?!)){0,2000}+(?:'|\Z)")
 _INSERT = re.compile(rb"(?i)\bINTO\s{1,9}[\w.`\"\[\]]{1,120}\s{0,9}\(([^()]{1,2000})\)\s{0,9}VALUES\s{0,9}(?=\()")
 _DASHES = re.compile(rb"\n([^\n]{0,2000}\|[^\n]{0,2000})\r?\n[ \t]{0,9}\|?[ \t]{0,9}:?-{2,}[-:| \t]{1,2000}\r?\n")
 
