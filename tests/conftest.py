@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 from tests.dataflow import submission  # noqa: F401
@@ -17,3 +19,13 @@ settings.load_profile("codemill")
 # interrupt a job would wait for nothing.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups of tests for `--dist loadgroup`; any other way stays xdist's."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from tests.groups import Scheduling  # xdist isn't needed where one process runs all
+
+    return Scheduling(config, log)

@@ -34,9 +34,7 @@ TOLERANCE = 0.10
 needs_libtpu = pytest.mark.skipif(
     not is_available(), reason="libtpu isn't installed: make tpu-aot lets this compile for TPUs"
 )
-each_target = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(f"tpu-{name}")) for name in TARGETS]
-)
+each_target = pytest.mark.parametrize("name", TARGETS)  # compiled once: see tests/groups.py
 may_take_long = pytest.mark.timeout(3600)  # several compiles, each of them seconds to minutes
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("mesh")  # its cases run once in a process with eight devices
-
 ROOT = Path(__file__).parents[3]
 
 # One key head per query head, like 7B, but small; and one for all, like 2B.

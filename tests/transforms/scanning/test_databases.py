@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import ConfigError
 from model import user_cache
+from model.errors import ConfigError
 from transforms.scanning import RuleSet, Scanner, databases, load_rules
 from transforms.scanning.rule import Rule
 from transforms.scanning.rules import RULES_DIRECTORY, read_rule_file
