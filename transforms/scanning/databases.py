@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
+from model.user_cache import read_entry, write_entry
 from transforms.scanning import folds, pattern_trees, prefixes, trigger
 from transforms.scanning import rule as rule_module
 from transforms.scanning.rule import Rule
-from model.user_cache import read_entry, write_entry
 
 
 def open_database(rules: Mapping[int, Rule]) -> Any:
