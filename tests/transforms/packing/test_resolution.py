@@ -319,3 +319,10 @@ def test_of_a_go_package_those_files_are_imported_whose_names_are_used():
         ("main.go", "side/a.go"),
         ("main.go", "side/b.go"),
     }
+
+
+@pytest.mark.parametrize("path", ["A.java", "A.kt", "a.cpp"])
+@pytest.mark.parametrize("repeated", ["/*", "fun ", "fun <", "module "])
+def test_facts_of_what_is_begun_without_end_are_read_in_one_pass(path, repeated):
+    """A comment or a declaration that is searched for its end from each of its beginnings would take hours."""
+    assert read_facts(path, f"class A {{}}\n{repeated * 500_000}", top_lines=None).path == path
