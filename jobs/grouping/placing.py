@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from transforms.packing.facts import FileFacts, Import
+from transforms.packing.facts import FileFacts
+from transforms.packing.imports import Import
 from transforms.packing.order import IMPORTS, POSITION, order_repository
 from transforms.packing.resolution import RepositoryIndex, is_config
 

@@ -24,7 +24,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from transforms.packing.facts import SHARED_PACKAGES, Import
+from transforms.packing.facts import SHARED_PACKAGES
+from transforms.packing.imports import Import
 from transforms.packing.resolution import RepositoryIndex, resolve, used_of_package
 
 FULL_SEARCH_FILES: Final = 2000

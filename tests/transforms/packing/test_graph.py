@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.packing.beside import pair_tests
-from transforms.packing.facts import FileFacts, Import
+from transforms.packing.facts import FileFacts
 from transforms.packing.graph import break_cycles, components, importance_of, order_files, strong_components
+from transforms.packing.imports import Import
 from transforms.packing.order import order_repository
 from transforms.packing.resolution import RepositoryIndex
 

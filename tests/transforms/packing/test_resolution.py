@@ -7,8 +7,9 @@ import weakref
 
 import pytest
 
-from transforms.packing.facts import Import, _uses, read_facts
+from transforms.packing.facts import _uses, read_facts
 from transforms.packing.graph import dependency_edges
+from transforms.packing.imports import Import
 from transforms.packing.resolution import RepositoryIndex, is_config, resolve
 from transforms.packing.resolution.index import joined
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from transforms.packing.facts import Import
+from transforms.packing.imports import Import
 from transforms.packing.resolution.files import resolve_include, resolve_ruby
 from transforms.packing.resolution.go import resolve_go
 from transforms.packing.resolution.index import RepositoryIndex, is_config

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import posixpath
 
-from transforms.packing.facts import Import
+from transforms.packing.imports import Import
 from transforms.packing.resolution.index import RepositoryIndex, joined, once_an_index
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
-from transforms.packing.facts import FileFacts, Import
+from transforms.packing.facts import FileFacts
+from transforms.packing.imports import Import
 from transforms.packing.resolution.index import RepositoryIndex, joined, once_an_index
 
 _REPLACED = re.compile(r'^\s*(?:replace\s+)?"?([^\s"()]+)"?(?:\s+v\S+)?\s+=>\s+"?([^\s"]+)', re.MULTILINE)

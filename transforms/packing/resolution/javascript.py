@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from transforms.packing.facts import Import
+from transforms.packing.imports import Import
 from transforms.packing.resolution.index import RepositoryIndex, is_within, joined, once_an_index
 
 _EXTENSIONS = (".ts", ".tsx", ".d.ts", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts")

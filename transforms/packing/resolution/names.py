@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import posixpath
 
-from transforms.packing.facts import Import
+from transforms.packing.imports import Import
 from transforms.packing.resolution.index import RepositoryIndex, joined
 
 _EXTENSIONS = {"java": (".java", ".kt"), "kotlin": (".kt", ".java"), "csharp": (".cs",), "php": (".php",)}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import posixpath
 import sys
 
-from transforms.packing.facts import Import
+from transforms.packing.imports import Import
 from transforms.packing.resolution.index import RepositoryIndex, is_within, once_an_index, shared_folders
 
 _EXTENSIONS = (".py", ".pyi")

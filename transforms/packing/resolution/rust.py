@@ -14,7 +14,7 @@ import posixpath
 import tomllib
 from typing import Any
 
-from transforms.packing.facts import Import
+from transforms.packing.imports import Import
 from transforms.packing.resolution.index import RepositoryIndex, joined, once_an_index
 
 _ROOT_FILES = ("lib.rs", "main.rs")
