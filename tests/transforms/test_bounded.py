@@ -43,7 +43,7 @@ TEMPLATES = {
     "{{ 'a' * (code | length) ** 5 }}": "memory",
     "{% for a in code %}{% for b in code %}{% for c in code * 999 %}{% endfor %}{% endfor %}{% endfor %}": "processor",
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() if code != 'text' }}": "too deeply",
-    "{{ code * 999999 }}": "characters, the limit is",
+    "{{ code * 9999 }}": "characters, the limit is",
     "{{ code.upper }}": "an object's address",
     "{{ code.nothing }}": "UndefinedError",
     "{{ ''.__class__ }}": "SecurityError",
