@@ -137,7 +137,7 @@ def command(job: str, source: Path, output: Path, workers: int, asked: argparse.
     words = [sys.executable, "-m", "jobs", job, "--output", str(output), "--workers", str(workers)]
     if job == "corpus":
         return [*words, *asked.sources]
-    return [*words, "--input", str(source), "--progress", "none"]
+    return [*words, "--input", str(source), *([] if job == "index" else ["--progress", "none"])]
 
 
 def line(job: str, mb: int, workers: int, usages: list[Usage], first: list[Usage]) -> str:
