@@ -19,7 +19,7 @@ from model.errors import ConfigError
 from model.storage import exists, is_folder, join, read_bytes, resolve
 
 if TYPE_CHECKING:
-    from jobs.train import Options
+    from jobs.options.train import TrainOptions as Options
     from model.tokenizer import Tokenizer
 
 FROZEN: Final = "train.json"

@@ -13,7 +13,7 @@ from jobs.storage.folders import COMPLETED
 from jobs.terminal.escapes import markdown_code
 from jobs.training.checkpoints import write_whole
 from jobs.training.origin import Base
-from jobs.training.start import Start
+from jobs.training.start import Start, compute_dtype
 from model.checkpoint import save
 from model.gemma import Gemma
 from model.tokenizer import Tokenizer
@@ -21,7 +21,7 @@ from model.training.adapters import merged
 from model.training.step import TrainState
 
 if TYPE_CHECKING:
-    from jobs.train import Options
+    from jobs.options.train import TrainOptions as Options
 
 _DERIVATIVE: Final = (
     "It is a *Model Derivative* of {name} if that is a Gemma model: the "
@@ -35,8 +35,6 @@ def publish(options: Options, start: Start, state: TrainState, tokenizer: Tokeni
 
     Adapters are merged into the weights. A fine-tuned model is stored in the dtype that it was computed in.
     """
-    from jobs.training.start import compute_dtype
-
     folder = Path(options.output)
     weights, dtype = state.weights, None
     if start.frozen is not None:

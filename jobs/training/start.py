@@ -32,7 +32,7 @@ from model.training.placement import state_shardings, training_mesh
 from model.training.step import TrainingConfig, TrainState, new_state, state_of
 
 if TYPE_CHECKING:
-    from jobs.train import Options
+    from jobs.options.train import TrainOptions as Options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,8 @@ def training_memory(
         )
         trained = jax.eval_shape(adapters, jax.random.key(0))
     state = jax.eval_shape(partial(state_of, training=training), trained)
-    batch = Rows(*(jax.ShapeDtypeStruct((rows, length), kind) for kind in (jnp.int32, jnp.int32, jnp.float32)))
+    kinds = (jnp.int32, jnp.int32, jnp.float32)
+    batch: Any = Rows(*[jax.ShapeDtypeStruct((rows, length), kind) for kind in kinds])  # type: ignore[arg-type]
     step = partial(
         train_step,
         model=config,
