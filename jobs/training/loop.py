@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jobs.terminal.escapes import print_line
 from jobs.training.checkpoints import save_checkpoint
 from jobs.training.data import Place
+from jobs.training.start import Start, compute_dtype
 from model.config import GemmaConfig
+from model.training.placement import check_rows, rows_sharding, state_shardings
 from model.training.step import Rows, TrainingConfig, TrainState, train_step
 
 
@@ -30,49 +31,47 @@ class LoopSettings:
     length: int
     dtype: str
     micro_batches: int
+    remat: str
     stop_after_s: float | None
     checkpoint_every_s: float
     log_every: int
+    eval_every: int
 
 
 def train(
     settings: LoopSettings,
-    config: GemmaConfig,
+    start: Start,
     training: TrainingConfig,
-    state: TrainState,
     batches: Iterator[tuple[Rows, Place]],
     folder: Path,
     tell: Callable[..., None] = lambda **facts: None,
+    held_out: Callable[[TrainState], float] | None = None,
 ) -> TrainState | None:
     """Trains until the last step.
 
     Args:
         settings: Number of steps, when to stop, and what to log.
-        config: The model's shapes.
+        start: The model, the state to start from, and the devices.
         training: How the weights are updated.
-        state: The state to start from.
         batches: The batches from that state on, each with the place after it; closed at the end.
         folder: The run's folder, which gets `log.jsonl` and `checkpoints/`.
         tell: Is told the facts of each log line (`jobs.monitoring.run.Run.progress`).
+        held_out: The loss of a state on held-out rows.
 
     Returns:
         The last state; None if the run stopped before the last step.
     """
-    is_cpu = jax.devices()[0].platform == "cpu"
-    dtype = jnp.dtype({"auto": "float32" if is_cpu else "bfloat16"}.get(settings.dtype, settings.dtype))
-    step_once = jax.jit(
-        partial(train_step, model=config, training=training, micro_batches=settings.micro_batches, dtype=dtype),
-        donate_argnums=0,
-    )
-    log = _Log(settings, config, folder / "log.jsonl", int(state.step), tell)
+    step_once, state = _compiled(settings, start, training), start.state
+    log = _Log(settings, start.config, folder / "log.jsonl", int(state.step), tell)
     began = saved = time.monotonic()
     # The loss is read one step late, so that the device never waits for the host.
     for step in range(int(state.step), settings.num_steps):
         rows, place = next(batches)
         state, metrics = step_once(state, rows)
-        log.add(step + 1, rows, metrics)
-        now = time.monotonic()
         is_last = step + 1 == settings.num_steps
+        must_measure = held_out is not None and (is_last or (step + 1) % settings.eval_every == 0)
+        log.add(step + 1, rows, metrics, held_out(state) if must_measure and held_out else None)
+        now = time.monotonic()
         must_stop = settings.stop_after_s is not None and now - began >= settings.stop_after_s
         if is_last or must_stop or now - saved >= settings.checkpoint_every_s:
             save_checkpoint(folder / "checkpoints", state, place)
@@ -82,6 +81,33 @@ def train(
             return None
     batches.close()  # type: ignore[attr-defined]
     return state
+
+
+def _compiled(
+    settings: LoopSettings, start: Start, training: TrainingConfig
+) -> Callable[[TrainState, Rows], tuple[TrainState, Any]]:
+    """The training step over the run's devices. The state that it is given is used up."""
+    mesh = start.mesh
+    one_step = partial(
+        train_step,
+        model=start.config,
+        training=training,
+        micro_batches=settings.micro_batches,
+        dtype=compute_dtype(settings.dtype),
+        remat=settings.remat == "on",
+        num_devices=mesh.size if mesh else 1,
+    )
+
+    def step(state: TrainState, rows: Rows, frozen: Any) -> tuple[TrainState, Any]:
+        return one_step(state, rows, base=frozen)
+
+    if mesh is None:
+        compiled = jax.jit(step, donate_argnums=0)
+        return lambda state, rows: compiled(state, rows, start.frozen)
+    check_rows(settings.batch_rows, settings.micro_batches, mesh.size)
+    compiled = jax.jit(step, donate_argnums=0, out_shardings=(state_shardings(start.state, mesh), None))
+    at = rows_sharding(mesh)
+    return lambda state, rows: compiled(state, jax.device_put(rows, at), start.frozen)
 
 
 class _Log:
@@ -96,15 +122,17 @@ class _Log:
         self.path = path
         self.began = self.since = time.monotonic()
         self.waiting: list[tuple[int, Any, int]] = []
+        self.held_out: float | None = None
         print_line(
             f"{config.num_parameters:,} parameters, {settings.num_steps - first_step} steps of "
             f"{settings.batch_rows} x {settings.length} tokens",
             sys.stderr,
         )
 
-    def add(self, step: int, rows: Rows, metrics: dict[str, Any]) -> None:
+    def add(self, step: int, rows: Rows, metrics: dict[str, Any], held_out: float | None) -> None:
         self.waiting.append((step, metrics, int((rows.segment_ids > 0).sum())))
-        if step % self.settings.log_every == 0 or step == self.settings.num_steps:
+        self.held_out = held_out
+        if held_out is not None or step % self.settings.log_every == 0 or step == self.settings.num_steps:
             self._write()
 
     def _write(self) -> None:
@@ -119,6 +147,7 @@ class _Log:
             "tokens": tokens,
             "tokens_per_s": round(tokens / max(now - self.since, 1e-9), 1),
             "wall_s": round(now - self.began, 1),
+            **({} if self.held_out is None else {"eval_loss": round(self.held_out, 5)}),
         }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -131,11 +160,13 @@ class _Log:
         }
         self.tell(**facts)
         print_line(
-            f"step {step}/{self.settings.num_steps}  loss {line['loss']:.4f}  {line['tokens_per_s']:,.0f} tokens/s  "
-            f"{left / 60:.1f} min left",
+            f"step {step}/{self.settings.num_steps}  loss {line['loss']:.4f}  "
+            + (f"held out {line['eval_loss']:.4f}  " if "eval_loss" in line else "")
+            + f"{line['tokens_per_s']:,.0f} tokens/s  {left / 60:.1f} min left",
             sys.stderr,
             event="progress",
             loss=line["loss"],
+            **({"eval_loss": line["eval_loss"]} if "eval_loss" in line else {}),
             **facts,
         )
         self.waiting, self.since = [], now

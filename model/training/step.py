@@ -1,20 +1,22 @@
 """The training step as a pure function: from state and rows to state and loss.
 
-Loss: cross-entropy of the next token in packed rows, a weighted mean over the targets. Matrices are updated by Muon
-(momentum, orthogonalized by Newton-Schulz iterations; Jordan et al. 2024, scaled as in arXiv 2502.16982 so that one
-learning rate serves both groups), embedding and norms by AdamW. The learning rate warms up, stays constant, and
-falls linearly to zero over the last part ("warmup-stable-decay", arXiv 2404.06395), so that a run can be extended by
-resuming from before its decay.
+Loss: cross-entropy of the next token in packed rows, a weighted mean over the targets (`model.training.loss`). With
+`muon`, matrices are updated by Muon (momentum, orthogonalized by Newton-Schulz iterations; Jordan et al. 2024, scaled
+as in arXiv 2502.16982 so that one learning rate serves both groups), embedding and norms by AdamW; with `adamw`, all of
+them by AdamW, which published models were trained with. The learning rate warms up, stays constant, and falls linearly
+to zero over the last part ("warmup-stable-decay", arXiv 2404.06395), so that a run can be extended by resuming from
+before its decay.
 
-Cost: 6 * parameters * tokens FLOPs, plus attention. Weights and optimizer state are float32; `dtype` is the compute
-dtype. Uses neither files nor a clock: `jobs/train.py` does.
+What is trained is the whole parameter tree, or adapters beside a frozen one (`model.training.adapters`). Its state is
+float32; `dtype` is the compute dtype. Cost: 6 * parameters * tokens FLOPs, plus attention; 4 with adapters, and 2 more
+where blocks are recomputed. Uses neither files nor a clock: `jobs/train.py` does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +28,7 @@ from model.gemma import init_weights
 from model.layers import (
     BlockWeights,
     GemmaWeights,
+    Int8Matrix,
     Rotation,
     block,
     by_window,
@@ -36,8 +39,9 @@ from model.layers import (
     rotation_of,
     segment_positions,
     soft_cap,
-    unembed,
 )
+from model.training.adapters import Adapters, adapted, multiply
+from model.training.loss import chunk_length, linear_cross_entropy
 
 # Scales Muon's updates so that AdamW's learning rates suit them too (arXiv 2502.16982, section 2.2).
 _MUON_RMS = 0.2
@@ -52,9 +56,11 @@ class TrainingConfig:
         warmup_steps: Steps over which the learning rate rises linearly from 0.
         decay_fraction: Share of the run, at its end, over which it falls linearly to 0.
         learning_rate: The rate between the two, for matrices.
-        embedding_learning_rate: The same for the embedding and the norms.
+        embedding_learning_rate: The same for the embedding and the norms, with Muon.
         weight_decay: Decoupled weight decay of matrices.
         max_grad_norm: Gradients are clipped to this global norm.
+        optimizer: Muon and AdamW, or AdamW alone.
+        adapter_scale: The factor of adapters, alpha / rank, where they are trained.
     """
 
     num_steps: int
@@ -64,6 +70,8 @@ class TrainingConfig:
     embedding_learning_rate: float = 0.003
     weight_decay: float = 0.05
     max_grad_norm: float = 1.0
+    optimizer: Literal["muon", "adamw"] = "muon"
+    adapter_scale: float = 1.0
 
 
 class Rows(NamedTuple):
@@ -87,12 +95,12 @@ class TrainState:
 
     Args:
         step: Steps done.
-        weights: The parameters, float32.
+        weights: What is trained, float32: the parameters, or the adapters of frozen ones.
         optimizer: The optimizer's state.
     """
 
     step: Int[Array, ""]
-    weights: GemmaWeights
+    weights: Any
     optimizer: Any
 
 
@@ -110,11 +118,19 @@ def learning_rate_share(config: TrainingConfig, step: Int[Array, ""] | int) -> F
 
 
 def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
-    """Muon for the blocks' matrices, AdamW for embedding and norms, after clipping by the global norm.
+    """Muon for the blocks' matrices and AdamW for embedding and norms, or AdamW, after clipping by the global norm.
 
     Its rates are the peaks; `train_step` multiplies by `learning_rate_share`, so that the optimizer's state contains no
     schedule and can start another run.
     """
+
+    if config.optimizer == "adamw":
+
+        def is_matrix(weights: Any) -> Any:
+            return jax.tree_util.tree_map_with_path(lambda path, _: not _is_norm(path), weights)
+
+        adam = optax.adamw(config.learning_rate, b1=0.9, b2=0.95, weight_decay=config.weight_decay, mask=is_matrix)
+        return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), adam)
 
     def kinds(weights: GemmaWeights) -> GemmaWeights:
         matrix_axes = 3 if isinstance(weights.blocks, BlockWeights) else 2  # stacked blocks have a layers axis
@@ -137,11 +153,19 @@ def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
     )
 
 
-def new_state(key: jax.Array, model: GemmaConfig, training: TrainingConfig) -> TrainState:
-    """Random weights at step 0."""
-    weights = init_weights(key, model)
+def _is_norm(path: Any) -> bool:
+    return str(getattr(path[-1], "name", "")).endswith("norm")
+
+
+def state_of(weights: GemmaWeights | Adapters, training: TrainingConfig) -> TrainState:
+    """Weights, or adapters, at step 0."""
     optimizer = make_optimizer(training).init(weights)
     return TrainState(step=jnp.zeros((), jnp.int32), weights=weights, optimizer=optimizer)
+
+
+def new_state(key: jax.Array, model: GemmaConfig, training: TrainingConfig) -> TrainState:
+    """Random weights at step 0."""
+    return state_of(init_weights(key, model), training)
 
 
 def _hidden_states(weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dtype: Any, remat: bool) -> Array:
@@ -176,7 +200,7 @@ def _hidden_states(weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dty
 
     def step(x: Array, block_weights: BlockWeights, own: tuple[Rotation, Array] | None) -> tuple[Array, None]:
         turn, hidden = own or views[0]
-        return block(block_weights, x, turn, partial(attend, hidden=hidden), model)
+        return block(block_weights, x, turn, partial(attend, hidden=hidden), model, multiply)
 
     x = embed(weights.embedding, rows.tokens, dtype)
     per_block = None if model.window is None else views
@@ -185,14 +209,40 @@ def _hidden_states(weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dty
 
 
 def weighted_loss(
-    weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dtype: Any = jnp.float32, remat: bool = False
+    weights: GemmaWeights,
+    rows: Rows,
+    model: GemmaConfig,
+    *,
+    dtype: Any = jnp.float32,
+    remat: bool = False,
+    num_devices: int = 1,
+    is_embedding_trained: bool = True,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Sum of weighted cross-entropy in nats, and the sum of the weights."""
-    hidden = _hidden_states(weights, rows, model, dtype=dtype, remat=remat)
-    logits = unembed(hidden[:, :-1], weights.embedding, model.final_cap)
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, rows.tokens[:, 1:])
+    """Sum of weighted cross-entropy in nats, and the sum of the weights.
+
+    Args:
+        weights: The parameters; matrices of blocks may be adapted.
+        rows: The batch.
+        model: The model's shapes.
+        dtype: Compute dtype.
+        remat: Recompute blocks in the backward pass instead of storing them.
+        num_devices: Devices over which the rows are spread.
+        is_embedding_trained: Whether the gradient of the embedding is needed.
+    """
+    hidden = _hidden_states(weights, rows, model, dtype=dtype, remat=remat)[:, :-1]
+    assert not isinstance(weights.embedding, Int8Matrix), "weights in 8 bits can't be trained"
     target_weights = rows.loss_weights[:, 1:]
-    return jnp.sum(losses * target_weights), jnp.sum(target_weights)
+    rows_a_device = max(1, hidden.shape[0] // num_devices)
+    total = linear_cross_entropy(
+        hidden,
+        weights.embedding,
+        rows.tokens[:, 1:],
+        target_weights,
+        cap=model.final_cap,
+        chunk=chunk_length(rows_a_device, hidden.shape[1], model.vocab_size),
+        is_embedding_trained=is_embedding_trained,
+    )
+    return total, jnp.sum(target_weights)
 
 
 def train_step(
@@ -201,25 +251,35 @@ def train_step(
     model: GemmaConfig,
     training: TrainingConfig,
     *,
+    base: GemmaWeights | None = None,
     micro_batches: int = 1,
     dtype: Any = jnp.float32,
     remat: bool = False,
+    num_devices: int = 1,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """One update from one batch of rows.
 
     Args:
         state: The training state.
-        rows: The batch; its size is a multiple of `micro_batches`.
+        rows: The batch; its size is a multiple of `micro_batches`, and of the devices that it is spread over.
         model: The model's shapes.
         training: The training configuration.
+        base: The frozen weights, if the state has their adapters.
         micro_batches: Number of parts over which the batch's gradient is accumulated, to limit memory.
         dtype: Compute dtype.
         remat: Recompute blocks in the backward pass instead of storing them.
+        num_devices: Devices over which the rows are spread.
 
     Returns:
         The next state, and `loss` (nats per weighted token) and `grad_norm`.
     """
-    gradient_of = jax.value_and_grad(partial(weighted_loss, model=model, dtype=dtype, remat=remat), has_aux=True)
+
+    def loss_of(trained: Any, part: Rows) -> tuple[Array, Array]:
+        weights = trained if base is None else adapted(base, trained, training.adapter_scale)
+        settings: Any = {"dtype": dtype, "remat": remat, "num_devices": num_devices}
+        return weighted_loss(weights, part, model, **settings, is_embedding_trained=base is None)
+
+    gradient_of = jax.value_and_grad(loss_of, has_aux=True)
 
     def add(carry: Any, part: Rows) -> tuple[Any, None]:
         (loss, weight), gradient = gradient_of(state.weights, part)
@@ -228,7 +288,8 @@ def train_step(
     if micro_batches == 1:
         (loss, weight), gradient = gradient_of(state.weights, rows)
     else:
-        parts = jax.tree.map(lambda leaf: leaf.reshape(micro_batches, -1, *leaf.shape[1:]), rows)
+        # Part i has every micro_batches-th row from i on: so no row changes its device.
+        parts = jax.tree.map(lambda leaf: leaf.reshape(-1, micro_batches, *leaf.shape[1:]).swapaxes(0, 1), rows)
         zeros = (jnp.zeros(()), jnp.zeros(()), jax.tree.map(jnp.zeros_like, state.weights))
         (loss, weight, gradient), _ = jax.lax.scan(add, zeros, parts)
     gradient = jax.tree.map(lambda leaf: leaf / weight, gradient)

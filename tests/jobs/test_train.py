@@ -149,7 +149,7 @@ def test_a_folder_that_holds_something_else_is_refused(corpus: str, tmp_path: Pa
 
 
 def test_options_that_can_not_go_together_are_refused_before_any_work():
-    from jobs.train import Options
+    from jobs.options.train import TrainOptions as Options
 
     with pytest.raises(ConfigError, match="--batch_rows 3"):
         Options(input=("x",), tokenizer="t", output="o", batch_rows=3, micro_batches=2)
