@@ -68,11 +68,13 @@ class Night:
 
 @dataclass
 class _Found:
-    """A path of a source: the rows that its files have already, and how many files have none."""
+    """A path of a source: the rows that its files have already, how many files have none, and whether one of these was
+    to be forgotten: then none of them is worked on, since files are chosen by their paths."""
 
     kept: list[Row] = field(default_factory=list)
     rejected: list[Row] = field(default_factory=list)
     others: int = 0
+    has_forgotten: bool = False
 
 
 class Comparison:
@@ -108,6 +110,7 @@ class Comparison:
         for (source, name), files, paths in zip(sources, found, night.paths, strict=True):
             paths |= {path for path, one in files.items() if one.others}
             paths |= set(_below(self._license_folders(source, paths), files))
+            paths -= {path for path, one in files.items() if one.has_forgotten}
             for path in sorted(paths):
                 self._replace(files[path], (source.repo_name, path), (name, path), night)
         self._leave_gone(night)
@@ -133,7 +136,9 @@ class Comparison:
                 one.kept.append(row)
             elif (row := self._rejected_row(name, entry, is_out)) is not None:
                 one.rejected.append(row)
-            elif not self._is_forgotten(source, entry):
+            elif self._is_forgotten(source, entry):
+                one.has_forgotten = True
+            else:
                 one.others += 1
                 is_known = self._is_known(source.repo_name, name, entry.path)
                 if not is_out:  # else it adds a record at most

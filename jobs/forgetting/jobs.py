@@ -105,7 +105,7 @@ class JobOutput:
         with Rewriting(self.output.of_edition(1)) as change:
             records, removed, written = self._rewrite_shards(change, found)
             losses = {path: loss_of(self.output, path, found.gone[path]) for path in written}
-            renewal = Renewal(self.editions, found.emptied, losses, written)
+            renewal = Renewal(self.editions, found.emptied, written, losses)
             commits = {unit.unit_id: removed.applied(commit) for unit, commit in walk_commits(self.output.job)
                        if unit.unit_id in removed.counts}  # fmt: skip
             for unit_id, commit in commits.items():
@@ -213,12 +213,8 @@ class JobOutput:
     def _write_lists(self, change: Rewriting, found: Found, asked: Asked) -> None:
         forgotten = read_forgotten(self.output.job) + asked
         change.write(self._relative(self.output.job.forgotten), forgotten.to_json())
-        entry: dict[str, Any] = {"date": utc_now(), "rows": {folder: found.rows(folder) for folder in (DATA, REJECTED)}}
-        if found.files_of(is_earlier=True):
-            entry["rows_of_earlier_editions"] = {
-                folder: found.rows(folder, is_earlier=True) for folder in (DATA, REJECTED)
-            }
-        change.write("REMOVALS.json", removals(self.output, {**entry, "asked": asked.hashed()}))
+        entry = {"date": utc_now(), **found.told(), "asked": asked.hashed()}
+        change.write("REMOVALS.json", removals(self.output, entry))
 
     def _relative(self, path: str) -> str:
         return path[len(self.output.join("")) :]

@@ -10,6 +10,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.forgetting.row_lists import Place, repositories_listed
 from jobs.plan.footers import InputFile
-from jobs.storage.folders import OutputFolder
+from jobs.storage.folders import DATA, REJECTED, OutputFolder
 from jobs.storage.parquet import open_parquet
 from model.errors import ConfigError
 from transforms.opt_out.rows import NO_REPOSITORIES, is_packed
@@ -69,6 +70,14 @@ class Found:
 
     def _shards(self, is_earlier: bool) -> list[str]:
         return [path for path in self.gone if (path.count("/") > 1) == is_earlier]
+
+    def told(self) -> dict[str, Any]:
+        """How many rows go, as REMOVALS.json tells it."""
+        folders = (DATA, REJECTED)
+        rows: dict[str, Any] = {"rows": {folder: self.rows(folder) for folder in folders}}
+        if self.files_of(is_earlier=True):
+            rows["rows_of_earlier_editions"] = {folder: self.rows(folder, is_earlier=True) for folder in folders}
+        return rows
 
     def add(self, other: Found) -> None:
         """Adds what was found in the shards of another edition."""
