@@ -37,9 +37,11 @@ class Renewal(Remaining):
 
     Args:
         losses: What leaves each shard that is written again.
+        unnamed: Reasons of records, as `kind/stage/reason`, of which some no longer name the row kept instead.
     """
 
     losses: Mapping[str, Loss]
+    unnamed: frozenset[str]
 
     def loss(self, paths: Iterable[str]) -> Loss:
         """What leaves these shards."""
@@ -49,7 +51,7 @@ class Renewal(Remaining):
         """The summary of an edition without what leaves it; `files` are the shards that are left."""
         hidden = {key for each in self.losses.values() for key, count in each.tally.items() if count}
         rows = {number: self.loss(of_it).rows[DATA] for number, of_it in self.editions.files.items()}
-        return lessened(summary, loss, files, hidden=hidden, output_rows=rows)
+        return lessened(summary, loss, files, hidden=hidden, unnamed=self.unnamed, output_rows=rows)
 
     def write(self, change: Rewriting) -> None:
         """Prepares all of it."""

@@ -40,6 +40,7 @@ class Found:
     Args:
         edition: The edition whose units made the rows that are searched.
         gone: For each shard with rows to be forgotten, whether each of its rows goes.
+        named: For each shard with records that name rows to be forgotten as those kept instead, which ones stay and do.
         places: The sources of kept rows that go.
         listed: By edition, the source rows that are themselves to be forgotten, kept or rejected: also those that go
             from lists of rows.
@@ -52,6 +53,7 @@ class Found:
 
     edition: int = 1
     gone: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    named: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     places: set[Place] = field(default_factory=set)
     listed: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
     files: set[File] = field(default_factory=set)
