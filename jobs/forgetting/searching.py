@@ -24,12 +24,14 @@ from jobs.plan.footers import InputFile
 from jobs.storage.folders import DATA, REJECTED, OutputFolder
 from jobs.storage.parquet import open_parquet
 from model.errors import ConfigError
+from transforms.duplicates.known_text import copied_files
 from transforms.opt_out.rows import NO_REPOSITORIES, is_packed
 from transforms.opt_out.selection import PARTS, File, FileColumns, Selection, files_of
+from transforms.scanning.policy import VERBATIM_COPY
 
 _BATCH_ROWS = 1024
 _PLACE_FIELDS = ("source_uri", "source_row_group", "source_row")
-_RECORD = ("uri", "row_group", "row", "content_sha256", "path", "answer")
+_RECORD = ("uri", "row_group", "row", "content_sha256", "path", "answer", "reason", "detail")
 _GROUPS_KEPT = 64
 
 
@@ -156,10 +158,10 @@ def search_rejected(
     for path, each in records.items():
         for row, place in each.unknown.items():
             is_named = listed.get(place)
-            each.gone[row] = bool(is_named)
+            each.gone[row] |= bool(is_named)
             if is_named:
                 found.listed[found.edition].add(place)
-            elif is_named is None or selection.blobs:
+            elif (is_named is None or selection.blobs) and not each.gone[row]:
                 found.unknown += 1
                 found.unknown_answers += row in each.answers
         if each.gone.any():
@@ -233,6 +235,7 @@ def _search_records(table: pa.Table, selection: Selection, found: Found, lookup:
     records = _Records.empty(table.num_rows)
     places = zip(*(table.column(name).to_pylist() for name in ("uri", "row_group", "row")), strict=True)
     has_answer = table.column("answer").is_valid().to_pylist() if "answer" in table.column_names else records.gone
+    is_copy = _copies(table, selection)
     for row, ((file, *_), place) in enumerate(zip(files_of(table, FileColumns(path="path")), places, strict=True)):
         is_named = selection.names(file)
         if not is_named and place not in found.places and lookup is not None:
@@ -243,8 +246,19 @@ def _search_records(table: pa.Table, selection: Selection, found: Found, lookup:
             is_named = any(map(selection.names, sources or ()))
         if is_named:
             found.listed[found.edition].add(place)
-        records.gone[row] = is_named or place in found.places
+        records.gone[row] = is_named or is_copy[row] or place in found.places
     return records
+
+
+def _copies(table: pa.Table, selection: Selection) -> list[bool]:
+    """Which records are of answers that repeat a file to be forgotten; they name it, and may have the answer."""
+    if not {"reason", "detail"} <= set(table.column_names):
+        return [False] * table.num_rows
+    found = []
+    for reason, detail in zip(table["reason"].to_pylist(), table["detail"].to_pylist(), strict=True):
+        copied = copied_files(detail or "") if reason == VERBATIM_COPY else ()
+        found.append(any(selection.names_copied(*file) for file in copied))
+    return found
 
 
 class _Sources:
