@@ -23,6 +23,7 @@ from jobs.collecting.card import card
 from jobs.collecting.counting import RowCounts, count_rows, less, sum_of
 from jobs.collecting.editions import shards_of
 from jobs.collecting.report import corpus_report
+from jobs.collecting.seen import FILE as SEEN
 from jobs.finalize.rewriting import Rewriting
 from jobs.forgetting.editions import Editions, Remaining, read_editions
 from jobs.forgetting.ledger import folder_of
@@ -86,7 +87,8 @@ class Corpus:
             self._write_pages(change, told(self._read_summary(), newest))
             renew_notice(change, self.output, found, "repo_name")
             self._write_lists(change, found, asked)
-            change.remove(f"{JOB_FOLDER}/attempts/")
+            for name in ("attempts/", SEEN):
+                change.remove(f"{JOB_FOLDER}/{name}")
             done = {**self.done, "files": left.left(self.editions.files[newest])} if self.done else None
             change.decide(json.dumps(done).encode() if done else b"")
 
