@@ -8,8 +8,8 @@ times are older than `SETTLED_S` when it is read: more than a tick of any file s
 differ. (Git does the same: "racy-clean".) What is younger, or from the future, is read again the next night.
 
 File systems that don't keep ctime, or a mapping in memory that is written on one that is itself in memory, need
-`--reread`. Only a complete look notes files, under the output's lock. A list that is missing, damaged or of another version costs
-one night's reading.
+`--reread`. Only a complete look notes files, under the output's lock. A list that is missing, damaged or of another
+version costs one night's reading.
 """
 
 from __future__ import annotations
