@@ -12,6 +12,9 @@ a dataset of it with `filter --grow --drop_gone`:
     night 5  before it grows, two paths and two contents are forgotten; they must not come back
     then     `retain` drops all but two editions, and the same command says that there is nothing to do
 
+Beside it, a chain of three steps grows over the same nights, each on what the one before it has grown to: `corpus
+--grow`, `filter --grow` and `dedup --grow`. It has the same opt-out, kills and deletion (`forget --cascade`).
+
 After each step `benchmarks/night_checks.py`, which imports nothing of codemill, compares the rows with those of a
 dataset that was made at once from the same corpus, with git, and each edition with what it was. With `--readers PYTHON`
 that program runs it, and datasets, DuckDB and Polars read every edition too. Exit code 1 if anything differs.
@@ -38,8 +41,10 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[1]
 NIGHTS = 5
-KILLS = 3
-_FLAGS = ("--policy", "none", "--no-decontaminate", "--progress", "none", "--workers", "1")
+NIGHT_OF_KILLS, KILLS = 4, 3
+GROW = ("--grow", "--drop_gone")
+_FLAGS = ("--progress", "none", "--workers", "1")
+_FILTER = ("--policy", "none", "--no-decontaminate")
 
 
 @dataclass
@@ -74,20 +79,26 @@ class Nights:
                 _run("git", "clone", "-q", "--no-checkout", str(self.repositories[name]), str(tree))
             _run("git", "-C", str(tree), "checkout", "-q", "--force", commit)
         trees = [str(self.work / "trees" / name) for name in commits]
-        told = ["--output", str(self.work / f"corpus-{night}"), "--progress", "none", "--workers", "1"]
-        self.command(f"night {night}: corpus", "corpus", *trees, *told)
+        self.command(
+            f"night {night}: corpus", "corpus", *trees, "--output", str(self.work / f"corpus-{night}"), *_FLAGS
+        )
 
     def filter(self, night: int, what: str, output: Path, *more: str) -> None:
         """Runs `filter` on the corpus of a night."""
-        self.command(what, *self._words(night, output), *more)
+        self.command(what, *self.filter_words(self.work / f"corpus-{night}", output), *more)
 
-    def _words(self, night: int, output: Path) -> list[str]:
-        words = ["filter", "--input", str(self.work / f"corpus-{night}"), "--output", str(output), *_FLAGS]
-        if self.opted_out:
-            path = self.work / "opt_out.txt"
-            path.write_text("\n".join(self.opted_out) + "\n")
-            words += ["--opt_out", str(path)]
-        return words
+    def filter_words(self, corpus: Path, output: Path) -> list[str]:
+        """The command line of `filter`."""
+        return ["filter", "--input", str(corpus), "--output", str(output), *_FILTER, *_FLAGS, *self.opt_out]
+
+    @property
+    def opt_out(self) -> list[str]:
+        """The option of a job, if anybody has opted out."""
+        if not self.opted_out:
+            return []
+        path = self.work / "opt_out.txt"
+        path.write_text("\n".join(self.opted_out) + "\n")
+        return ["--opt_out", str(path)]
 
     def command(self, what: str, *words: str) -> None:
         """Runs a command of codemill to its end, and says how long it took."""
@@ -102,11 +113,10 @@ class Nights:
             self.faults += 1
             print(ended.stdout, ended.stderr)
 
-    def killed(self, night: int, times: int, *more: str) -> None:
+    def killed(self, night: int, times: int, *words: str) -> None:
         """Starts the night's growth and kills it, again and again, ever later."""
         draw = random.Random(night)
         for number in range(times):
-            words = [*self._words(night, self.output), *more]
             job = subprocess.Popen(
                 [sys.executable, "-m", "jobs", *words],
                 cwd=ROOT,
@@ -119,21 +129,27 @@ class Nights:
             if was_running:
                 os.killpg(job.pid, signal.SIGKILL)
             job.wait()
-            print(f"night {night}: {'killed' if was_running else f'ended with {job.returncode}'}, try {number + 1}")
+            ended = "killed" if was_running else f"ended with {job.returncode}"
+            print(f"night {night}: {words[0]}: {ended}, try {number + 1}")
 
-    def check(self, night: int, commits: dict[str, str]) -> None:
-        """Compares the dataset with one that is made at once, and with what it was."""
+    def once(self, night: int) -> Path:
+        """The dataset of a night's corpus made at once."""
         once = self.work / "once"
         shutil.rmtree(once, ignore_errors=True)
         self.filter(night, f"night {night}: made at once", once)
-        (self.work / "snapshots").mkdir(exist_ok=True)
+        return once
+
+    def check(self, output: Path, commits: dict[str, str], **compared: str) -> None:
+        """Compares a dataset with another one, and with what it was. `compared` tells with what (`night_checks`)."""
+        snapshots = self.work / "snapshots" / output.name
+        snapshots.mkdir(exist_ok=True, parents=True)
         spec = {
-            "output": str(self.output),
-            "once": str(once),
+            "output": str(output),
+            **compared,
             "forgotten": self.forgotten,
             "opted_out": self.opted_out,
             "trees": {name: [str(self.repositories[name]), commit] for name, commit in commits.items()},
-            "snapshots": str(self.work / "snapshots"),
+            "snapshots": str(snapshots),
             "readers": self.python is not None,
         }
         path = self.work / "spec.json"
@@ -141,16 +157,65 @@ class Nights:
         checked = subprocess.run([self.python or sys.executable, str(ROOT / "benchmarks/night_checks.py"), str(path)])
         self.faults += checked.returncode != 0
 
-    def forget(self) -> None:
-        """Forgets two paths and two contents that several editions have."""
+    def forget(self) -> list[str]:
+        """Forgets two paths and two contents that several editions have; returns the options that name them."""
         shards = sorted((self.output / "data").glob("*.parquet"))
         rows = [row for path in shards for row in _rows(path) if row["repo_name"] not in self.opted_out]
         some = random.Random(5).sample(rows, 4)
         paths = [row["path"] for row in some[:2]]
         hashes = [row["lineage"]["content_sha256"] for row in some[2:]]
-        words = ["forget", str(self.output), "--path", *paths, "--content_hash", *hashes]
-        self.command("night 5: forget", *words)
+        words = ["--path", *paths, "--content_hash", *hashes]
+        self.command("night 5: forget", "forget", str(self.output), *words)
         self.forgotten = {"paths": paths, "hashes": hashes}
+        return words
+
+
+@dataclass
+class Chain:
+    """Three steps that grow on each other.
+
+    Args:
+        nights: The simulation that it is part of.
+    """
+
+    nights: Nights
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its outputs."""
+        return self.nights.work / "steps"
+
+    def commands(self, commits: dict[str, str]) -> dict[str, list[str]]:
+        """The command line of each step by its output."""
+        nights, steps = self.nights, self.folder
+        trees = [str(nights.work / "trees" / name) for name in commits]
+        return {
+            "corpus": ["corpus", *trees, "--output", str(steps / "corpus"), *_FLAGS, *nights.opt_out, *GROW],
+            "filtered": [*nights.filter_words(steps / "corpus", steps / "filtered"), *GROW],
+            "unique": ["dedup", "--input", str(steps / "filtered"), "--output", str(steps / "unique"), *_FLAGS, *GROW],
+        }
+
+    def grow(self, night: int, commits: dict[str, str]) -> None:
+        """Grows all steps; in the fourth night they are killed before."""
+        for name, words in self.commands(commits).items():
+            if night == NIGHT_OF_KILLS:
+                self.nights.killed(night, KILLS, *words)
+            self.nights.command(f"night {night}: grow {name}", *words)
+
+    def check(self, once: Path, commits: dict[str, str]) -> None:
+        """Compares each step with what it should be; the corpus with one that is made at once."""
+        nights, made = self.nights, self.nights.work / "corpus-once"
+        shutil.rmtree(made, ignore_errors=True)
+        trees = [str(nights.work / "trees" / name) for name in commits]
+        nights.command("corpus made at once", "corpus", *trees, "--output", str(made), *_FLAGS, *nights.opt_out)
+        nights.check(self.folder / "corpus", commits, once=str(made))
+        nights.check(self.folder / "filtered", commits, once=str(once))
+        nights.check(self.folder / "unique", commits, deduplicated=str(self.folder / "filtered"))
+
+    def forget(self, words: Sequence[str]) -> None:
+        """Forgets in all of them."""
+        corpus = str(self.folder / "corpus")
+        self.nights.command("night 5: forget in all steps", "forget", corpus, *words, "--cascade", str(self.folder))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -182,21 +247,23 @@ def commits_of(git: Path, months: int) -> list[str]:
 def simulate(nights: Nights, months: int) -> None:
     """All nights."""
     history = {name: commits_of(git, months) for name, git in nights.repositories.items()}
-    grow = ("--grow", "--drop_gone")
+    chain = Chain(nights)
     for night in range(1, NIGHTS + 1):
         commits = {name: found[night - 1] for name, found in history.items()}
         nights.corpus(night, commits)
         if night == 3:
             nights.opted_out = [list(nights.repositories)[-1]]
-        if night == 4:
-            nights.killed(night, KILLS, *grow)
+        if night == NIGHT_OF_KILLS:
+            nights.killed(night, KILLS, *nights.filter_words(nights.work / f"corpus-{night}", nights.output), *GROW)
         if night == NIGHTS:
-            nights.forget()
-        nights.filter(night, f"night {night}: grow", nights.output, *grow)
-        nights.check(night, commits)
+            chain.forget(nights.forget())
+        nights.filter(night, f"night {night}: grow", nights.output, *GROW)
+        nights.check(nights.output, commits, once=str(nights.once(night)))
+        chain.grow(night, commits)
+        chain.check(nights.work / "once", commits)
     nights.command("retain", "retain", str(nights.output), "--editions", "2")
-    nights.filter(NIGHTS, "the same once more", nights.output, *grow)
-    nights.check(NIGHTS, commits)
+    nights.filter(NIGHTS, "the same once more", nights.output, *GROW)
+    nights.check(nights.output, commits, once=str(nights.once(NIGHTS)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ Imports nothing of codemill: rows are read with pyarrow and hashed here, blobs a
 
     output        the dataset
     once          a dataset that was made at once from this night's corpus
+    deduplicated  instead of `once`: the dataset of which this one has each text once, the others among its rejected
     forgotten     {"paths": [...], "hashes": [...]}: rows with this path or SHA-256 of their content are nowhere anymore
     opted_out     repositories that the newest edition must not have
     trees         {repository: [git directory, commit]}
@@ -40,7 +41,8 @@ def rows_of(files: Sequence[Path]) -> Rows:
     found: Rows = {}
     for row in read(files):
         row = {name: value for name, value in row.items() if name not in _KEEPS_ITS_OWN}
-        row["lineage"] = {name: value for name, value in row["lineage"].items() if not name.startswith("source_")}
+        if "lineage" in row:  # a corpus has none
+            row["lineage"] = {name: value for name, value in row["lineage"].items() if not name.startswith("source_")}
         key = hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
         count = found.get(key, (0, "", ""))[0]
         found[key] = (count + 1, row["path"], hashlib.sha256(row["content"].encode()).hexdigest())
@@ -78,7 +80,10 @@ class Checks:
 
     def run(self) -> None:
         """Does all of them."""
-        self.compare_with_once()
+        if "deduplicated" in self.spec:
+            self.compare_with_duplicates()
+        else:
+            self.compare_with_once()
         self.compare_with_snapshots()
         self.search_everywhere()
         self.compare_with_git()
@@ -94,6 +99,16 @@ class Checks:
         """The newest edition has the rows of a dataset made at once, but for forgotten ones."""
         once = rows_of(sorted(Path(self.spec["once"], "data").glob("*.parquet")))
         self._same("data/", self.newest, {key: row for key, row in once.items() if not self.is_forgotten(row)})
+
+    def compare_with_duplicates(self) -> None:
+        """Each row of the other dataset is a row here or a rejected record, and no text is here twice."""
+        kept, should = (_files_of(Path(folder), "data") for folder in (self.output, self.spec["deduplicated"]))
+        rejected = _files_of(self.output, "rejected")
+        print(f"data/: {kept.total()} rows, {rejected.total()} rejected, {should.total()} before")
+        differing = (kept + rejected - should) + (should - kept - rejected)
+        self._none("rows that are neither kept nor rejected, or too many", [path for path, _ in differing])
+        texts = Counter(sha256 for _, sha256 in kept.elements())
+        self._none("texts that are kept twice", [sha256 for sha256, count in texts.items() if count > 1])
 
     def compare_with_snapshots(self) -> None:
         """Each edition has the rows that it had, but for forgotten ones."""
@@ -146,6 +161,17 @@ class Checks:
     def _none(self, what: str, found: Sequence[str]) -> None:
         if found:
             self.faults.append(f"{what}: {len(found)}, such as {', '.join(sorted(found)[:_SHOWN])}")
+
+
+def _files_of(output: Path, folder: str) -> Counter[tuple[str, str]]:
+    """Path and hash of the content of each row or record."""
+    found: Counter[tuple[str, str]] = Counter()
+    for row in read(list((output / folder).glob("*.parquet"))):
+        is_row = "content" in row
+        sha256 = hashlib.sha256(row["content"].encode()).hexdigest() if is_row else row["content_sha256"]
+        if is_row or row["reason"].endswith("_duplicate"):
+            found[row["path"], sha256] += 1
+    return found
 
 
 def blobs_of(git: str, commit: str) -> dict[str, str]:

@@ -97,6 +97,11 @@ class Options(GrowOptions, OptOutOptions, ReportOptions, RerunOptions):
         minimum=1,
         metavar="N",
     )
+    reread: bool = option(
+        False,
+        help="Of a complete corpus, read all files again, also those whose size and times are as before.",
+        operational=True,
+    )
     break_lock: bool = option(
         False, help="Take over an output that another run, known to be dead, has locked.", operational=True
     )
@@ -140,7 +145,8 @@ def run(options: Options, beam_args: Sequence[str] = ()) -> int:
     output = OutputFolder(options.output)
     with monitored("corpus", options) as run:
         _finish_interrupted(options, output)
-        with _collection(options, _named(options, _open_sources(options))) as collection:
+        is_new = not storage.exists(output.completed)
+        with _collection(options, _named(options, _open_sources(options)), starts_early=is_new) as collection:
             finished = claim_output(output, options, shared=options.share_job_folder, grows=options.grow)
             if finished is None or options.grow:
                 with acquire(output.job, break_lock=options.break_lock) as lock:
@@ -185,7 +191,9 @@ def _tell_complete(
     if not options.input_frozen and not options.grow:
         from jobs.collecting.news import news_of_sources
 
-        news = news_of_sources(output, collection.sources, _read_opt_out(options.opt_out))
+        news = news_of_sources(
+            output, collection.sources, _read_opt_out(options.opt_out), trusts_stamps=not options.reread
+        )
     if news:
         print_line(
             f"codemill corpus: {news}; none of it is in this output: --grow takes it in; pass --input_frozen if "
@@ -265,7 +273,7 @@ def _named(options: Options, sources: Sequence[Source]) -> Sequence[tuple[Source
     return list(zip(sources, public_names([os.path.abspath(source.path) for source in sources]), strict=True))
 
 
-def _collection(options: Options, sources: Sequence[tuple[Source, str]]) -> Collection:
+def _collection(options: Options, sources: Sequence[tuple[Source, str]], *, starts_early: bool = True) -> Collection:
     from jobs.collecting.collect import Collection
     from jobs.execution.processes import workers_that_fit
     from transforms.corpus.origin import GroupLimits
@@ -277,6 +285,7 @@ def _collection(options: Options, sources: Sequence[tuple[Source, str]]) -> Coll
         limits=GroupLimits(rows=options.group_rows, num_bytes=options.group_mb * 1e6),
         keep_uncertain=options.keep_uncertain_encoding,
         opt_out=_read_opt_out(options.opt_out),
+        starts_early=starts_early,
     )
 
 
@@ -315,7 +324,7 @@ def _grow(options: Options, collection: Collection, run: Run) -> dict[str, Any] 
     started = time.monotonic()
 
     def collect(sources: Sequence[tuple[Source, str]]) -> CorpusFiles:
-        with _collection(options, sources) as new:
+        with _collection(options, sources, starts_early=False) as new:  # of a large source few files may be new
             return _collected(options, new, run)
 
     summary = grow(
@@ -324,6 +333,7 @@ def _grow(options: Options, collection: Collection, run: Run) -> dict[str, Any] 
         json.loads(json.dumps(semantic_options(options))),
         _read_opt_out(options.opt_out),
         drops_gone=options.drop_gone,
+        trusts_stamps=not options.reread,
         collect=collect,
         tell=lambda: told_of_run(_public(options), run.facts.run_id, time.monotonic() - started),
     )

@@ -239,16 +239,16 @@ class DedupWork:
         return found
 
     def _rejection(self, entry: Entry) -> Rejection:
+        from transforms.duplicates.twins import REASONS, twin_detail
         from transforms.rows.rejections import Rejection
 
-        if entry.kind not in ("exact", "near"):  # it could not be compared
+        if entry.kind not in REASONS:  # it could not be compared
             return Rejection("dedup", entry.kind, entry.detail or "")
         assert self._planned is not None
         where = entry.earlier
         uri, row_group, row = self._planned.place(entry.kept) if where is None else astuple(where)[1:]
-        twin = f"{entry.kept_path}, " if entry.kept_path else ""
-        detail = f"of {twin}row {row} in row group {row_group} of {uri}: similarity {entry.similarity}"
-        return Rejection("dedup", f"{entry.kind}_duplicate", detail)
+        detail = twin_detail(entry.kept_path, uri, row_group, row, entry.similarity)
+        return Rejection("dedup", REASONS[entry.kind], detail)
 
     def _entries(self, unit: Unit, rows: list[int]) -> dict[int, Entry]:
         if self._planned is None or self._duplicates is None:

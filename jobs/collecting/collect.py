@@ -58,6 +58,7 @@ class Collection:
         keep_uncertain: Whether a file whose encoding is a guess is kept, and marked.
         opt_out: The repositories to leave out.
         timeout_s: As `Workers` takes it.
+        starts_early: Whether a large source has workers start at once, and not only when there are parts to be made.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Collection:
         keep_uncertain: bool = False,
         opt_out: OptOut | None = None,
         timeout_s: float = TIMEOUT_S,
+        starts_early: bool = True,
     ):
         self.sources = sources
         self._num_workers = num_workers
@@ -78,13 +80,14 @@ class Collection:
         self._keep_uncertain = keep_uncertain
         self._opt_out = opt_out
         self._timeout_s = timeout_s
+        self._starts_early = starts_early
         self._workers = Workers(num_workers, timeout_s)
         self._has_begun = False
         self._files_here = self._bytes_here = 0
 
     def __enter__(self) -> Collection:
         self._workers.__enter__()
-        if any(_is_large(source) for source, _ in self.sources):
+        if self._starts_early and any(_is_large(source) for source, _ in self.sources):
             self._start()
         return self
 

@@ -8,7 +8,8 @@
 The licenses of a row are those of the license files above it, so where one of these is new, has changed or is dropped,
 all files below its folder are worked on anew. Rows are counted: a corpus may have a file twice.
 
-Cost: reading and hashing the sources. Memory: about a kilobyte a file.
+Cost: a look at each file, and reading and hashing those that may have changed since the last night
+(`jobs.collecting.seen`), and archives. Memory: about a kilobyte a file.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobs.collecting.chunks import CRASHED_WORKER, TIMEOUT
-from transforms.corpus.entries import File, Refused
+from jobs.collecting.seen import Contents, SeenFiles
+from transforms.corpus.entries import File, Known, Refused, Stamp
 from transforms.corpus.licenses import is_license_file
 from transforms.corpus.rows import git_blob_id
 from transforms.corpus.sources import Source
@@ -68,11 +70,13 @@ class Night:
 
 @dataclass
 class _Found:
-    """A path of a source: the rows that its files have already, and how many files have none."""
+    """A path of a source: the rows that its files have already, how many files have none, and whether one of these was
+    to be forgotten: then none of them is worked on, since files are chosen by their paths."""
 
     kept: list[Row] = field(default_factory=list)
     rejected: list[Row] = field(default_factory=list)
     others: int = 0
+    has_forgotten: bool = False
 
 
 class Comparison:
@@ -83,6 +87,7 @@ class Comparison:
         has_opted_out: Whether a repository has.
         is_forgotten: Whether a file that a corpus doesn't have is one that was to be forgotten.
         drops_gone: Whether rows leave whose files are gone.
+        seen: Files that needn't be read again; those of these sources are noted anew.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Comparison:
         has_opted_out: Callable[[str], bool],
         is_forgotten: Callable[[Source, File | Refused], bool] = lambda source, entry: False,
         drops_gone: bool = False,
+        seen: SeenFiles | None = None,
     ):
         self._held = held
         self._by_kept = _by_key(held.kept)
@@ -99,6 +105,7 @@ class Comparison:
         self._has_opted_out = has_opted_out
         self._is_forgotten = is_forgotten
         self._drops_gone = drops_gone
+        self._seen = seen or SeenFiles()
 
     def night(self, sources: Sequence[tuple[Source, str]]) -> Night:
         """Reads the sources, each with its public name, and tells what there is to do."""
@@ -108,6 +115,7 @@ class Comparison:
         for (source, name), files, paths in zip(sources, found, night.paths, strict=True):
             paths |= {path for path, one in files.items() if one.others}
             paths |= set(_below(self._license_folders(source, paths), files))
+            paths -= {path for path, one in files.items() if one.has_forgotten}
             for path in sorted(paths):
                 self._replace(files[path], (source.repo_name, path), (name, path), night)
         self._leave_gone(night)
@@ -127,32 +135,61 @@ class Comparison:
     def _found(self, source: Source, name: str, night: Night) -> dict[str, _Found]:
         is_out = self._has_opted_out(source.repo_name)
         found: dict[str, _Found] = defaultdict(_Found)
-        for entry in source.read():
+        for entry in source.read_unseen(self._seen_of(source, name, is_out)):
             one = found[entry.path]
-            if (row := None if is_out else self._kept_row(source, entry)) is not None:
+            contents = self._contents(entry, name, is_out)
+            if (row := None if is_out else self._kept_row(source, entry, contents)) is not None:
                 one.kept.append(row)
-            elif (row := self._rejected_row(name, entry, is_out)) is not None:
+            elif (row := self._rejected_row(name, entry, contents, is_out)) is not None:
                 one.rejected.append(row)
-            elif not self._is_forgotten(source, entry):
+            elif not isinstance(entry, Known) and self._is_forgotten(source, entry):
+                one.has_forgotten = True
+                continue  # not noted: no list has its name
+            else:
                 one.others += 1
                 is_known = self._is_known(source.repo_name, name, entry.path)
                 if not is_out:  # else it adds a record at most
                     night.news["files_changed" if is_known else "files_new"] += 1
-        return {path: one for path, one in found.items() if one.kept or one.rejected or one.others}
+            if contents is not None and not isinstance(entry, Refused):
+                self._seen.note(source.path, entry, contents)
+        return {path: one for path, one in found.items() if one.kept or one.rejected or one.others or one.has_forgotten}
 
-    def _kept_row(self, source: Source, entry: File | Refused) -> Row | None:
-        if not isinstance(entry, File):
+    def _seen_of(self, source: Source, name: str, is_out: bool) -> Callable[[str, Stamp], Known | None]:
+        """What is known of a source's files that have a row; another one is read."""
+        find = self._seen.of(source.path)
+
+        def find_with_row(path: str, stamp: Stamp) -> Known | None:
+            known = find(path, stamp)
+            if known is None:
+                return None
+            sha256 = _OPTED_OUT if is_out else known.sha256
+            has_row = not is_out and (source.repo_name, path, known.blob_id) in self._held.kept
+            return known if has_row or (sha256 and (name, path, sha256) in self._held.rejected) else None
+
+        return find_with_row
+
+    def _contents(self, entry: File | Known | Refused, name: str, is_out: bool) -> Contents | None:
+        """The hashes of a file; None where nobody needs them, or there are none."""
+        if isinstance(entry, Known):
+            return entry.blob_id, entry.sha256
+        if isinstance(entry, Refused) or is_out:
             return None
-        return _taken(self._held.kept, (source.repo_name, entry.path, git_blob_id(entry.data)))
+        needs_sha256 = (name, entry.path) in self._by_rejected
+        return git_blob_id(entry.data), hashlib.sha256(entry.data).hexdigest() if needs_sha256 else None
 
-    def _rejected_row(self, name: str, entry: File | Refused, is_out: bool) -> Row | None:
+    def _kept_row(self, source: Source, entry: File | Known | Refused, contents: Contents | None) -> Row | None:
+        return None if contents is None else _taken(self._held.kept, (source.repo_name, entry.path, contents[0]))
+
+    def _rejected_row(
+        self, name: str, entry: File | Known | Refused, contents: Contents | None, is_out: bool
+    ) -> Row | None:
         hashes = self._by_rejected.get((name, entry.path), ())
         if not hashes:
             return None
         if is_out:
             same = [_OPTED_OUT]
-        elif isinstance(entry, File):
-            same = [hashlib.sha256(entry.data).hexdigest(), _LOST]
+        elif contents is not None:
+            same = [contents[1] or "", _LOST]
         else:
             same = [one for one in hashes if one != _OPTED_OUT]
         rows = (_taken(self._held.rejected, (name, entry.path, one)) for one in same)

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.collecting.card import card
 from jobs.collecting.comparing import Night, Row, rejected_hash
+from jobs.collecting.counting import COUNTED, RowCounts, count_rows, less, sum_of
 from jobs.collecting.output import CorpusFiles, sweep
 from jobs.collecting.report import corpus_report
 from jobs.finalize.notice import notice_bytes, read_notice
@@ -35,8 +36,7 @@ from transforms.corpus.notice import Notice
 
 _KEPT: Final = ("repo_name", "path", "blob_id")
 _REJECTED: Final = ("uri", "path", "content_sha256", "reason")
-_COUNTED: Final = ("language", "src_encoding_confidence", "length_bytes", "detected_licenses")
-_COUNTS: Final = ("languages", "licenses", "src_encoding_confidence", "rejected")
+_SUMS: Final = ("files_seen", "rows_kept", "rows_rejected", "bytes_kept")
 
 
 def shards_of(output: OutputFolder) -> list[str]:
@@ -79,11 +79,11 @@ class Edition:
         """Makes the corpus that of this edition; returns the summary. `told` is what a run says of itself in it."""
         with Rewriting(self.output) as change:
             masks = {path: gone for path in shards_of(self.output) if (gone := self._gone(path)).any()}
-            less, fewer = self._counts(masks)
+            leaving = sum_of(count_rows(self.output.join(path), gone) for path, gone in masks.items())
             final = self._write_shards(change, masks)
             files = {path: storage.size_of_file(change.place_of(path)) for path in final}
-            notice = self._notice(fewer)
-            summary = self._summary(told, less, final, len(notice.repositories))
+            notice = self._notice(leaving.repositories)
+            summary = self._summary(told, leaving, final, len(notice.repositories))
             self._write_editions(change, summary["finished"], files, masks)
             self._write_pages(change, summary, notice)
             change.write(f"{JOB_FOLDER}/job.json", json.dumps(self.job, indent=2).encode())
@@ -103,25 +103,6 @@ class Edition:
                     rows[row] -= 1
                 gone.append(is_gone)
         return np.array(gone, np.bool_)
-
-    def _counts(self, masks: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[dict[str, Counter[str]], Counter[str]]:
-        """What the summary counts of rows that leave, and how many of each repository do."""
-        less: dict[str, Counter[str]] = {name: Counter() for name in (*_COUNTS, "rows")}
-        fewer: Counter[str] = Counter()
-        for path, gone in masks.items():
-            is_data = path.startswith(f"{DATA}/")
-            less["rows"]["kept" if is_data else "rejected"] += int(gone.sum())
-            names = ["repo_name", *_COUNTED] if is_data else ["reason"]
-            for row in _rows_where(self.output.join(path), names, gone):
-                if not is_data:
-                    less["rejected"][row["reason"]] += 1
-                    continue
-                fewer[row["repo_name"]] += 1
-                less["languages"][row["language"] or "unknown"] += 1
-                less["src_encoding_confidence"][row["src_encoding_confidence"]] += 1
-                less["licenses"].update(row["detected_licenses"])
-                less["rows"]["bytes"] += row["length_bytes"]
-        return less, fewer
 
     def _write_shards(self, change: Rewriting, masks: Mapping[str, npt.NDArray[np.bool_]]) -> list[str]:
         """Prepares the shards that differ; returns the paths of all that the edition has."""
@@ -179,24 +160,16 @@ class Edition:
         return notice
 
     def _summary(
-        self, told: Mapping[str, Any], less: Mapping[str, Counter[str]], final: Sequence[str], repositories: int
+        self, told: Mapping[str, Any], leaving: RowCounts, final: Sequence[str], repositories: int
     ) -> dict[str, Any]:
-        before, own, rows = self._before(), self.files.summary(), less["rows"]
-        summary = {**before, **own, **told}
-        removed = before.get("rows_removed", 0) + rows["kept"] + rows["rejected"]
-        summary |= {
-            "files_seen": before["files_seen"] + own["files_seen"],
-            "rows_kept": before["rows_kept"] + own["rows_kept"] - rows["kept"],
-            "rows_rejected": before["rows_rejected"] + own["rows_rejected"] - rows["rejected"],
-            "rows_removed": removed,
-            "bytes_kept": before["bytes_kept"] + own["bytes_kept"] - rows["bytes"],
-            "shards": sum(path.startswith(f"{DATA}/") for path in final),
-            "repositories": repositories,
-        }
-        accounted = summary["rows_kept"] + summary["rows_rejected"] + removed
+        before, own = self._before(), self.files.summary()
+        both = {name: before[name] + own[name] for name in _SUMS}
+        both |= {name: Counter(before[name]) + Counter(own[name]) for name in COUNTED}
+        summary = less({**before, **own, **told, **both}, leaving)
+        summary["shards"] = sum(path.startswith(f"{DATA}/") for path in final)
+        summary["repositories"] = repositories
+        accounted = summary["rows_kept"] + summary["rows_rejected"] + summary["rows_removed"]
         assert summary["files_seen"] == accounted, f"rows were lost: {summary['files_seen']} seen, {accounted} told of"
-        for name in _COUNTS:
-            summary[name] = _by_count(Counter(before[name]) + Counter(own[name]) - less[name])
         first = {"edition": 1, "finished": before["finished"], "rows_new": before["files_seen"]}
         news = {"rows_new": own["files_seen"], **self.night.news}
         edition = {"edition": self.number, "finished": summary["finished"], **news}
@@ -211,16 +184,3 @@ class Edition:
         change.write(CARD, card(summary).encode())
         change.write(REPORT, corpus_report(summary).encode())
         change.write(SUMMARY, summary_text(summary))
-
-
-def _rows_where(path: str, names: Sequence[str], wanted: npt.NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
-    start = 0
-    with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches(columns=list(names), use_threads=False):
-            here = wanted[start : start + batch.num_rows]
-            start += batch.num_rows
-            yield from batch.take(np.flatnonzero(here)).to_pylist()
-
-
-def _by_count(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -19,6 +20,7 @@ from jobs import storage
 from jobs.collecting.comparing import Comparison, Held, Night
 from jobs.collecting.editions import Edition, rows_of, shards_of
 from jobs.collecting.output import CorpusFiles, sweep
+from jobs.collecting.seen import SeenFiles, read_seen
 from jobs.finalize.rewriting import finish_pending
 from jobs.forgetting.lists import read_forgotten
 from jobs.plan.input_paths import names_beside, public_names
@@ -66,6 +68,7 @@ def grow(
     opt_out: OptOut | None,
     *,
     drops_gone: bool,
+    trusts_stamps: bool,
     collect: Callable[[Sources], CorpusFiles],
     tell: Callable[[], Mapping[str, Any]],
 ) -> dict[str, Any] | None:
@@ -77,13 +80,16 @@ def grow(
         options: The options that affect its rows.
         opt_out: The repositories to leave out.
         drops_gone: Whether rows leave whose files are gone.
+        trusts_stamps: Whether a file that looks as it did isn't read again (`jobs.collecting.seen`).
         collect: Works on all files of sources.
         tell: What the run says of itself in the summary.
     """
     finish_pending(output)  # what a run prepared that was ended
     sweep(output)
     job = read_corpus_job(output)
-    night = compare_sources(output, sources, opt_out, drops_gone=drops_gone)
+    seen = read_seen(output, time.time()) if trusts_stamps else SeenFiles({}, time.time())
+    night = compare_sources(output, sources, opt_out, drops_gone=drops_gone, seen=seen)
+    seen.write(output)
     names = {os.path.abspath(source.path): name for source, name in sources}
     now = {**job, "options": options, "sources": {**job.get("sources", {}), **names}}
     now[GONE] = 0 if drops_gone else night.news["files_gone"]
@@ -96,7 +102,9 @@ def grow(
     return edition.publish(tell())
 
 
-def compare_sources(output: OutputFolder, sources: Sources, opt_out: OptOut | None, *, drops_gone: bool) -> Night:
+def compare_sources(
+    output: OutputFolder, sources: Sources, opt_out: OptOut | None, *, drops_gone: bool, seen: SeenFiles
+) -> Night:
     """Compares sources, each with its public name, with a complete corpus."""
     forgotten = read_forgotten(output.job).selection()
 
@@ -113,6 +121,7 @@ def compare_sources(output: OutputFolder, sources: Sources, opt_out: OptOut | No
         has_opted_out=lambda name: opt_out is not None and bool(opt_out.find(name)),
         is_forgotten=is_forgotten,
         drops_gone=drops_gone,
+        seen=seen,
     )
     return comparison.night(sources)
 

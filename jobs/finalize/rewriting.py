@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
@@ -107,7 +107,13 @@ class Rewriting:
         storage.write_bytes(self._output.join(self._new(path)), data)
         self._files[path] = self._new(path)
 
-    def write_shard(self, path: str, gone: npt.NDArray[np.bool_], to: str | None = None) -> Rewritten:
+    def write_shard(
+        self,
+        path: str,
+        gone: npt.NDArray[np.bool_],
+        to: str | None = None,
+        edit: Callable[[pa.Table, int], pa.Table] = lambda table, first: table,
+    ) -> Rewritten:
         """Prepares a shard without some of its rows; without any row, the shard is removed.
 
         Row groups stay as they are but for the rows that go, and a group without rows goes.
@@ -116,6 +122,7 @@ class Rewriting:
             path: The shard.
             gone: For each of its rows, whether it goes.
             to: The path of what is left of it; None: the same.
+            edit: Changes values of a row group, whose first row has this number in the shard, and leaves its rows.
 
         Raises:
             StorageFull: There is no space left. Nothing has changed.
@@ -127,7 +134,7 @@ class Rewriting:
         new = self._new(to or path)
         source, target = self._output.join(path), self._output.join(new)
         with storage.open_output(target) as file:
-            _copy_left(source, file, gone, target)
+            _copy_left(source, file, gone, target, edit)
         _check(target, rows)
         self._files[to or path] = new
         return Rewritten(rows=rows, bytes=file.bytes, sha256=file.sha256)
@@ -204,7 +211,9 @@ def _path(output: OutputFolder, *name: str) -> str:
     return storage.join(output.job.rewrites, *name)
 
 
-def _copy_left(source: str, target: Any, gone: npt.NDArray[np.bool_], path: str) -> None:
+def _copy_left(
+    source: str, target: Any, gone: npt.NDArray[np.bool_], path: str, edit: Callable[[pa.Table, int], pa.Table]
+) -> None:
     """Writes the rows that stay, row group by row group."""
     before = 0
     with (
@@ -213,7 +222,7 @@ def _copy_left(source: str, target: Any, gone: npt.NDArray[np.bool_], path: str)
         pq.ParquetWriter(target, parquet.schema_arrow, **WRITING) as writer,
     ):
         for group in range(parquet.num_row_groups):
-            table = parquet.read_row_group(group, use_threads=False)
+            table = edit(parquet.read_row_group(group, use_threads=False), before)
             stays = ~gone[before : before + table.num_rows]
             before += table.num_rows
             if stays.any():

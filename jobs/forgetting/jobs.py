@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from jobs import storage
 from jobs.finalize.card import dataset_card
@@ -34,13 +36,14 @@ from jobs.finalize.shard_plan import (
 )
 from jobs.finalize.summary import Totals, summarize, walk_commits
 from jobs.forgetting.editions import Editions, read_editions
-from jobs.forgetting.ledger import Removed, folder_of, loss_of
+from jobs.forgetting.ledger import Removed, folder_of, keys_of, loss_of
 from jobs.forgetting.lists import Asked, read_forgotten, removals
 from jobs.forgetting.notices import renew_notice
 from jobs.forgetting.renewal import Renewal
 from jobs.forgetting.returning import input_columns
 from jobs.forgetting.row_lists import RowLists
 from jobs.forgetting.searching import Found, search_data, search_rejected
+from jobs.forgetting.twins import DUPLICATES, Twins, unnamed_details
 from jobs.growth.editions import is_of_edition, newest
 from jobs.ledger.completed import missing_files, read_completed
 from jobs.monitoring.summaries import summary_text
@@ -90,7 +93,23 @@ class JobOutput:
             search_rejected(edition, rejected[number], selection, made, inputs, input_columns(self.job))
             found.add(made)
         found.emptied = self.editions.emptied_by(found.gone)
+        if any(storage.exists(one.job.join(DUPLICATES)) for one in self._job_editions()):
+            self._search_twins(found, selection, sorted(path for paths in rejected.values() for path in paths))
         return found
+
+    def _search_twins(self, found: Found, selection: Selection, rejected: Sequence[str]) -> None:
+        """Finds what `dedup` keeps of rows that are to be forgotten: also of those that no shard has anymore."""
+        for number, places in RowLists(self.output, found.listed, selection).places().items():
+            found.listed[number] |= places
+        twins = Twins(self.output, found.listed, selection.paths)
+        for path in rejected:
+            named = twins.naming(path)
+            gone = found.gone.get(path, np.zeros_like(named))
+            if (named := named & ~gone).any():
+                found.gone[path], found.named[path] = gone, named
+
+    def _job_editions(self) -> list[OutputFolder]:
+        return [self.output.of_edition(number) for number in range(1, self.output.edition + 1)]
 
     def rows(self) -> int:
         """How many rows it has."""
@@ -105,7 +124,8 @@ class JobOutput:
         with Rewriting(self.output.of_edition(1)) as change:
             records, removed, written = self._rewrite_shards(change, found)
             losses = {path: loss_of(self.output, path, found.gone[path]) for path in written}
-            renewal = Renewal(self.editions, found.emptied, losses, written)
+            unnamed = {key for path, named in found.named.items() for key in keys_of(self.output, path, named)}
+            renewal = Renewal(self.editions, found.emptied, written, losses, frozenset(unnamed))
             commits = {unit.unit_id: removed.applied(commit) for unit, commit in walk_commits(self.output.job)
                        if unit.unit_id in removed.counts}  # fmt: skip
             for unit_id, commit in commits.items():
@@ -117,7 +137,8 @@ class JobOutput:
             repository = repository_column(self.job.final_schema, self.job.columns.get("repo_name"))
             renew_notice(change, self.output, found, repository)
             self._write_lists(change, found, asked)
-            RowLists(self.output, found.listed, asked).purge(change)
+            RowLists(self.output, found.listed, asked.selection()).purge(change)
+            Twins(self.output, found.listed, frozenset(asked.paths)).purge(change)
             renewal.write(change)
             if plan.plan_id != self.plan.plan_id:
                 change.remove(self._relative(self.output.job.shard(self.plan.plan_id, "")))
@@ -149,12 +170,13 @@ class JobOutput:
                 if (gone := found.gone.get(path)) is not None:
                     before = Counter(removed.records)
                     removed.add(self.output, kind, path, gone, sources)
-                    written[path] = change.write_shard(path, gone)
-                    record = _without(record, written[path], removed.records - before)
+                    written[path] = _write_shard(change, path, found)
+                    named = keys_of(self.output, path, found.named[path]) if path in found.named else set()
+                    record = _without(record, written[path], removed.records - before, named)
                 records.append(replace(record, path=""))
         kept = self.editions.shards_without(found.emptied)
         for path in sorted((found.gone.keys() & kept) - written.keys()):
-            written[path] = change.write_shard(path, found.gone[path])
+            written[path] = _write_shard(change, path, found)
         return records, removed, written
 
     def _records(self, kind: Kind) -> list[ShardRecord]:
@@ -213,12 +235,8 @@ class JobOutput:
     def _write_lists(self, change: Rewriting, found: Found, asked: Asked) -> None:
         forgotten = read_forgotten(self.output.job) + asked
         change.write(self._relative(self.output.job.forgotten), forgotten.to_json())
-        entry: dict[str, Any] = {"date": utc_now(), "rows": {folder: found.rows(folder) for folder in (DATA, REJECTED)}}
-        if found.files_of(is_earlier=True):
-            entry["rows_of_earlier_editions"] = {
-                folder: found.rows(folder, is_earlier=True) for folder in (DATA, REJECTED)
-            }
-        change.write("REMOVALS.json", removals(self.output, {**entry, "asked": asked.hashed()}))
+        entry = {"date": utc_now(), **found.told(), "asked": asked.hashed()}
+        change.write("REMOVALS.json", removals(self.output, entry))
 
     def _relative(self, path: str) -> str:
         return path[len(self.output.join("")) :]
@@ -243,7 +261,16 @@ def open_job_output(output: OutputFolder) -> JobOutput:
     return JobOutput(output, job, done, read_editions(output, done))
 
 
-def _without(record: ShardRecord, written: Rewritten, gone: Counter[str]) -> ShardRecord:
+def _write_shard(change: Rewriting, path: str, found: Found) -> Rewritten:
+    named = found.named.get(path)
+    if named is None:
+        return change.write_shard(path, found.gone[path])
+    return change.write_shard(
+        path, found.gone[path], edit=lambda table, first: unnamed_details(table, named[first : first + table.num_rows])
+    )
+
+
+def _without(record: ShardRecord, written: Rewritten, gone: Counter[str], unnamed: Set[str]) -> ShardRecord:
     tally = Counter(record.tally)
     tally.subtract(gone)
     left = {key: count for key, count in tally.items() if count}
@@ -254,11 +281,11 @@ def _without(record: ShardRecord, written: Rewritten, gone: Counter[str]) -> Sha
         bytes=written.bytes,
         sha256=written.sha256,
         tally=left,
-        examples=_other(record.examples, gone),
+        examples=_other(record.examples, gone.keys() | unnamed),
         languages=_other(record.languages, gone),
         target_kinds=_other(record.target_kinds, gone),
     )
 
 
-def _other(found: Mapping[str, Mapping[str, Any]], gone: Counter[str]) -> dict[str, Mapping[str, Any]]:
+def _other(found: Mapping[str, Mapping[str, Any]], gone: Collection[str]) -> dict[str, Mapping[str, Any]]:
     return {key: value for key, value in found.items() if key not in gone}

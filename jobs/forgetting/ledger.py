@@ -85,6 +85,11 @@ def loss_of(output: OutputFolder, path: str, gone: npt.NDArray[np.bool_]) -> Los
     return Loss(Counter({REJECTED: int(gone.sum())}), _count_records(list(_records(output, path)), gone))
 
 
+def keys_of(output: OutputFolder, path: str, wanted: npt.NDArray[np.bool_]) -> set[str]:
+    """What some records of a shard were rejected for, as `kind/stage/reason`."""
+    return {"/".join(key) for key, is_wanted in zip(_records(output, path), wanted, strict=True) if is_wanted}
+
+
 def folder_of(path: str) -> str:
     """`data` or `rejected`, of a shard in that folder or in the one of an earlier edition.
 

@@ -11,7 +11,6 @@ Numbers stay such that the newest edition's summary, made again from these, is t
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -19,52 +18,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs import storage
-from jobs.finalize.rewriting import Rewriting, Rewritten
-from jobs.forgetting.editions import Editions
+from jobs.finalize.rewriting import Rewriting
+from jobs.forgetting.editions import Remaining
 from jobs.forgetting.ledger import Loss
 from jobs.forgetting.summaries import lessened
-from jobs.growth.editions import manifest_text, read_manifest, rewritten_path
+from jobs.growth.editions import rewritten_path
 from jobs.growth.rewriting import Rewritten as Carried
 from jobs.growth.rewriting import moved_to
-from jobs.monitoring.summaries import summary_text
-from jobs.storage.folders import DATA, JobFolder, OutputFolder
+from jobs.storage.folders import DATA, JobFolder
 
 PURGED = ("attempts", "voided", "journal", "logs", "claims", "grouped", "problems")
 _OF_EARLIER = ("shards/", "rewritten/", "live.parquet", "dead.parquet", "before.json")
 
 
 @dataclass(frozen=True)
-class Renewal:
+class Renewal(Remaining):
     """What a removal changes in the editions of an output.
 
     Args:
-        editions: The editions as they are.
-        dropped: Those that go as a whole.
         losses: What leaves each shard that is written again.
-        written: These shards as they are then.
+        unnamed: Reasons of records, as `kind/stage/reason`, of which some no longer name the row kept instead.
     """
 
-    editions: Editions
-    dropped: tuple[int, ...]
     losses: Mapping[str, Loss]
-    written: Mapping[str, Rewritten]
-
-    @property
-    def output(self) -> OutputFolder:
-        """The output, of its newest edition."""
-        return self.editions.output
-
-    @functools.cached_property
-    def kept(self) -> frozenset[str]:
-        """The shards that editions still have."""
-        return frozenset(self.left(dict.fromkeys(self.editions.shards_without(self.dropped), 0)))
-
-    def left(self, files: Mapping[str, int]) -> dict[str, int]:
-        """Shards with their sizes then, without those of which no row is left."""
-        sizes = {path: one.bytes for path, one in self.written.items() if one.rows}
-        return {
-            path: sizes.get(path, size) for path, size in files.items() if path in sizes or path not in self.written
-        }
+    unnamed: frozenset[str]
 
     def loss(self, paths: Iterable[str]) -> Loss:
         """What leaves these shards."""
@@ -74,38 +51,24 @@ class Renewal:
         """The summary of an edition without what leaves it; `files` are the shards that are left."""
         hidden = {key for each in self.losses.values() for key, count in each.tally.items() if count}
         rows = {number: self.loss(of_it).rows[DATA] for number, of_it in self.editions.files.items()}
-        return lessened(summary, loss, files, hidden=hidden, output_rows=rows)
+        return lessened(summary, loss, files, hidden=hidden, unnamed=self.unnamed, output_rows=rows)
 
     def write(self, change: Rewriting) -> None:
         """Prepares all of it."""
-        for number, files in self.editions.files.items():
-            self._write_edition(change, self.output.of_edition(number), files)
-        for path in sorted({*self.editions.shards, *self.editions.unnamed()} - self.kept - set(self.written)):
-            change.remove(path)
+        self.write_manifests(change, self._told)
         self._write_before(change)
         for number in range(1, self.output.edition + 1):
             job_dir = self.output.of_edition(number).job
             is_earlier = number < self.output.edition
             for name in (*(f"{name}/" for name in PURGED), *(_OF_EARLIER if is_earlier else ())):
-                change.remove(self._relative(job_dir.join(name)))
+                change.remove(self.relative(job_dir.join(name)))
         for name in storage.list_names(self.output.job_editions):
             if name.isdigit() and int(name) > self.output.edition:  # of a run that was ended before it had a plan
-                change.remove(self._relative(storage.join(self.output.job_editions, name, "")))
+                change.remove(self.relative(storage.join(self.output.job_editions, name, "")))
 
-    def _write_edition(self, change: Rewriting, edition: OutputFolder, files: Mapping[str, int]) -> None:
-        if not storage.exists(edition.manifest):  # of an output that never grew
-            return
-        own = edition.own_summary
-        if edition.edition in self.dropped:
-            change.remove(self._relative(edition.manifest))
-            change.remove(self._relative(own))
-            return
-        told, left = read_manifest(edition), self.left(files)
-        text = manifest_text(edition, told["finished"], told["config_hash"], left)
-        change.write(self._relative(edition.manifest), text)
-        if storage.exists(own):
-            summary = self.summary(json.loads(storage.read_bytes(own)), self.loss(files), left)
-            change.write(self._relative(own), summary_text(summary))
+    def _told(self, summary: dict[str, Any], number: int) -> dict[str, Any]:
+        files = self.editions.files[number]
+        return self.summary(summary, self.loss(files), self.left(files))
 
     def _write_before(self, change: Rewriting) -> None:
         if self.output.edition == 1:
@@ -122,7 +85,7 @@ class Renewal:
             self._write_carried(change, job_dir, new, place)
         before["completed"]["files"] = files
         before["summary"] = self.summary(before["summary"], loss, files)
-        change.write(self._relative(job_dir.before), json.dumps(before).encode())
+        change.write(self.relative(job_dir.before), json.dumps(before).encode())
 
     def _place(self, path: str) -> str | None:
         """Where a shard of the edition before is; None if no edition that can be read has it."""
@@ -154,7 +117,4 @@ class Renewal:
                 bytes=written.bytes,
                 sha256=written.sha256,
             )
-        change.write(self._relative(path), json.dumps(dataclasses.asdict(record)).encode())
-
-    def _relative(self, path: str) -> str:
-        return path[len(self.output.join("")) :]
+        change.write(self.relative(path), json.dumps(dataclasses.asdict(record)).encode())

@@ -13,6 +13,7 @@ Cost: one pass over the lists, about 30 bytes a row; a byte a row in memory.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
@@ -22,11 +23,11 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.finalize.rewriting import Rewriting
-from jobs.forgetting.lists import Asked
 from jobs.storage.folders import JobFolder, OutputFolder
 from transforms.growth.identity import HASH_BYTES
 from transforms.opt_out.hashed import HashedOptOut
 from transforms.opt_out.lists import OptOut
+from transforms.opt_out.selection import Selection
 
 Place = tuple[str, int, int]
 """A source row: the public name of its file, row group, row."""
@@ -41,12 +42,23 @@ class RowLists:
     Args:
         output: The output, of that edition.
         listed: By edition, the places of rows to be forgotten.
-        asked: What is to be forgotten.
+        selection: What is to be forgotten.
     """
 
     output: OutputFolder
     listed: Mapping[int, Set[Place]]
-    asked: Asked
+    selection: Selection
+
+    def places(self) -> dict[int, set[Place]]:
+        """By edition, the places of rows in the lists that are to be forgotten."""
+        found: dict[int, set[Place]] = defaultdict(set)
+        for number in range(1, self.output.edition + 1):
+            for path in _lists(self.output.of_edition(number).job):
+                with storage.open_input(path) as file, pq.ParquetFile(file) as parquet:
+                    for table in map(_table, parquet.iter_batches(_BATCH_ROWS)):
+                        rows = table.filter(self._forgotten(table, number))
+                        found[number].update(zip(*(rows[name].to_pylist() for name in _PLACE), strict=True))
+        return found
 
     def purge(self, change: Rewriting) -> None:
         """Prepares the lists without the rows."""
@@ -78,11 +90,11 @@ class RowLists:
         found = pa.array(
             (place in self.listed.get(number, ()) for number, place in zip(editions, places, strict=True)), pa.bool_()
         )
-        hashes = [bytes.fromhex(one)[:HASH_BYTES] for one in self.asked.content_hashes]
+        hashes = [bytes.fromhex(one)[:HASH_BYTES] for one in self.selection.sha256s]
         if hashes:
             found = pc.or_(found, pc.is_in(table["content"], pa.array(hashes, table.schema.field("content").type)))
-        if self.asked.repositories:
-            find = HashedOptOut(self.asked.selection().opt_out).find
+        if len(self.selection.opt_out):
+            find = HashedOptOut(self.selection.opt_out).find
             named = (any(map(find, names)) for names in table["repositories"].to_pylist())
             found = pc.or_(found, pa.array(named, pa.bool_()))
         return found

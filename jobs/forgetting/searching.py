@@ -10,6 +10,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +21,17 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.forgetting.row_lists import Place, repositories_listed
 from jobs.plan.footers import InputFile
-from jobs.storage.folders import OutputFolder
+from jobs.storage.folders import DATA, REJECTED, OutputFolder
 from jobs.storage.parquet import open_parquet
 from model.errors import ConfigError
+from transforms.duplicates.known_text import copied_files
 from transforms.opt_out.rows import NO_REPOSITORIES, is_packed
 from transforms.opt_out.selection import PARTS, File, FileColumns, Selection, files_of
+from transforms.scanning.policy import VERBATIM_COPY
 
 _BATCH_ROWS = 1024
 _PLACE_FIELDS = ("source_uri", "source_row_group", "source_row")
-_RECORD = ("uri", "row_group", "row", "content_sha256", "path", "answer")
+_RECORD = ("uri", "row_group", "row", "content_sha256", "path", "answer", "reason", "detail")
 _GROUPS_KEPT = 64
 
 
@@ -39,6 +42,7 @@ class Found:
     Args:
         edition: The edition whose units made the rows that are searched.
         gone: For each shard with rows to be forgotten, whether each of its rows goes.
+        named: For each shard with records that name rows to be forgotten as those kept instead, which ones stay and do.
         places: The sources of kept rows that go.
         listed: By edition, the source rows that are themselves to be forgotten, kept or rejected: also those that go
             from lists of rows.
@@ -51,6 +55,7 @@ class Found:
 
     edition: int = 1
     gone: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    named: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     places: set[Place] = field(default_factory=set)
     listed: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
     files: set[File] = field(default_factory=set)
@@ -69,6 +74,14 @@ class Found:
 
     def _shards(self, is_earlier: bool) -> list[str]:
         return [path for path in self.gone if (path.count("/") > 1) == is_earlier]
+
+    def told(self) -> dict[str, Any]:
+        """How many rows go, as REMOVALS.json tells it."""
+        folders = (DATA, REJECTED)
+        rows: dict[str, Any] = {"rows": {folder: self.rows(folder) for folder in folders}}
+        if self.files_of(is_earlier=True):
+            rows["rows_of_earlier_editions"] = {folder: self.rows(folder, is_earlier=True) for folder in folders}
+        return rows
 
     def add(self, other: Found) -> None:
         """Adds what was found in the shards of another edition."""
@@ -145,10 +158,10 @@ def search_rejected(
     for path, each in records.items():
         for row, place in each.unknown.items():
             is_named = listed.get(place)
-            each.gone[row] = bool(is_named)
+            each.gone[row] |= bool(is_named)
             if is_named:
                 found.listed[found.edition].add(place)
-            elif is_named is None or selection.blobs:
+            elif (is_named is None or selection.blobs) and not each.gone[row]:
                 found.unknown += 1
                 found.unknown_answers += row in each.answers
         if each.gone.any():
@@ -222,6 +235,7 @@ def _search_records(table: pa.Table, selection: Selection, found: Found, lookup:
     records = _Records.empty(table.num_rows)
     places = zip(*(table.column(name).to_pylist() for name in ("uri", "row_group", "row")), strict=True)
     has_answer = table.column("answer").is_valid().to_pylist() if "answer" in table.column_names else records.gone
+    is_copy = _copies(table, selection)
     for row, ((file, *_), place) in enumerate(zip(files_of(table, FileColumns(path="path")), places, strict=True)):
         is_named = selection.names(file)
         if not is_named and place not in found.places and lookup is not None:
@@ -232,8 +246,19 @@ def _search_records(table: pa.Table, selection: Selection, found: Found, lookup:
             is_named = any(map(selection.names, sources or ()))
         if is_named:
             found.listed[found.edition].add(place)
-        records.gone[row] = is_named or place in found.places
+        records.gone[row] = is_named or is_copy[row] or place in found.places
     return records
+
+
+def _copies(table: pa.Table, selection: Selection) -> list[bool]:
+    """Which records are of answers that repeat a file to be forgotten; they name it, and may have the answer."""
+    if not {"reason", "detail"} <= set(table.column_names):
+        return [False] * table.num_rows
+    found = []
+    for reason, detail in zip(table["reason"].to_pylist(), table["detail"].to_pylist(), strict=True):
+        copied = copied_files(detail or "") if reason == VERBATIM_COPY else ()
+        found.append(any(selection.names_copied(*file) for file in copied))
+    return found
 
 
 class _Sources:

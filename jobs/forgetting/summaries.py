@@ -21,6 +21,7 @@ def lessened(
     files: Mapping[str, int],
     *,
     hidden: Collection[str] = (),
+    unnamed: Collection[str] = (),
     output_rows: Mapping[int, int] | None = None,
 ) -> dict[str, Any]:
     """Returns a summary of what is left.
@@ -31,6 +32,7 @@ def lessened(
         files: The shards that are left, with their sizes.
         hidden: Reasons, as `kind/stage/reason`, of records that leave any edition. What is told of a reason beside
             its count is left out: the example may be one of them.
+        unnamed: Reasons of which only the example is left out: it may name a row that leaves.
         output_rows: How many output rows leave each edition.
     """
     counts = loss.counts
@@ -46,7 +48,7 @@ def lessened(
     if counts["targets_removed"]:
         targets["removed"] = targets.get("removed", 0) + counts["targets_removed"]
     found = {**summary, "rows": rows, "targets": targets}
-    found["rejected"] = _rejections(summary["rejected"], loss, hidden)
+    found["rejected"] = _rejections(summary["rejected"], loss, hidden, unnamed)
     found["shards"] = {
         folder: _shards(folder, summary["shards"][folder]["rows"] - loss.rows[folder], files)
         for folder in (DATA, REJECTED)
@@ -56,12 +58,15 @@ def lessened(
     return found
 
 
-def _rejections(table: Collection[Mapping[str, Any]], loss: Loss, hidden: Collection[str]) -> list[dict[str, Any]]:
+def _rejections(
+    table: Collection[Mapping[str, Any]], loss: Loss, hidden: Collection[str], unnamed: Collection[str]
+) -> list[dict[str, Any]]:
     left, tally = [], loss.tally
     for entry in table:
         key = "/".join(entry[name] for name in _KEY)
         if count := entry["count"] - tally[key]:
-            told = {name: value for name, value in entry.items() if key not in hidden or name not in _TOLD}
+            out = _TOLD if key in hidden else _TOLD[:1] if key in unnamed else ()
+            told = {name: value for name, value in entry.items() if name not in out}
             left.append({**told, "count": count})
     return left
 

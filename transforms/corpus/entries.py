@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from model.errors import RecordError
 
@@ -33,12 +34,37 @@ class ArchiveLimits:
     max_seconds: float = 600.0
 
 
+class Stamp(NamedTuple):
+    """What a file system says of a file: another content has another stamp, but for what `Seen` tells."""
+
+    num_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file's path, relative and with `/`, and its bytes."""
+    """A file's path, relative and with `/`, and its bytes; its stamp if it was the same before and after reading."""
 
     path: str
     data: bytes
+    stamp: Stamp | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file that wasn't read, since it has the stamp that it had when it was.
+
+    Args:
+        path: As that of a `File`.
+        blob_id: Git's name of its content.
+        sha256: Of its content; None: nobody needed it.
+    """
+
+    path: str
+    blob_id: str
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from model.errors import RecordError
-from transforms.corpus.entries import Refused
+from transforms.corpus.entries import Refused, Stamp
 
 _OPEN_FOLDERS = 16
 _CHUNK_BYTES = 1 << 16
@@ -55,6 +55,10 @@ class Folders:
         Raises:
             RecordError: `link`, `dangling_link`, `not_a_file`, `unreadable`, `content_too_large`, `bare_repository`.
         """
+        return self.read_stamped(path, max_bytes)[0]
+
+    def read_stamped(self, path: str, max_bytes: int) -> tuple[bytes, Stamp | None]:
+        """As `read`, and the file's stamp; None if it has changed meanwhile."""
         folder, _, name = path.rpartition("/")
         try:
             within = self._folder(folder)
@@ -62,6 +66,15 @@ class Folders:
             return _read_file(os.open(name, _FILE_FLAGS, dir_fd=within), max_bytes)
         except OSError as error:
             raise RecordError("unreadable", str(error.strerror)) from None
+
+    def stamp(self, path: str) -> Stamp | None:
+        """The stamp of the file at a relative path; None where there is no file, or it can't be told."""
+        folder, _, name = path.rpartition("/")
+        try:
+            status = os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)
+        except (OSError, ValueError, RecordError):  # reading it says why
+            return None
+        return _stamp(status) if stat.S_ISREG(status.st_mode) else None
 
     def num_bytes(self, path: str) -> int:
         """The bytes that the file at a relative path has now; 0 where that can't be told."""
@@ -172,20 +185,28 @@ def _check_kind(mode: int, name: str, within: int) -> None:
     raise RecordError("not_a_file", kind)
 
 
-def _read_file(descriptor: int, max_bytes: int) -> bytes:
+def _stamp(status: os.stat_result) -> Stamp:
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def _too_large(max_bytes: int) -> RecordError:
+    return RecordError("content_too_large", f"more than {max_bytes} bytes, the limit; raise --max_content_mb")
+
+
+def _read_file(descriptor: int, max_bytes: int) -> tuple[bytes, Stamp | None]:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise RecordError("not_a_file", "it became a pipe, socket or device")
-        too_large = RecordError("content_too_large", f"more than {max_bytes} bytes, the limit; raise --max_content_mb")
         if status.st_size > max_bytes:
-            raise too_large
+            raise _too_large(max_bytes)
         # One more than there should be: it may grow, or the system says nothing of its size, as in /proc.
         data = os.read(descriptor, status.st_size + 1)
         while len(data) != status.st_size and len(data) <= max_bytes and (more := os.read(descriptor, _CHUNK_BYTES)):
             data += more
+        stamp, before = _stamp(os.fstat(descriptor)), _stamp(status)
     finally:
         os.close(descriptor)
     if len(data) > max_bytes:
-        raise too_large
-    return data
+        raise _too_large(max_bytes)
+    return data, stamp if stamp == before and len(data) == stamp.num_bytes else None

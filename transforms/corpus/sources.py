@@ -19,13 +19,16 @@ from types import TracebackType
 
 from model.errors import ConfigError, RecordError
 from transforms.corpus.archives import archive_stem, is_archive, read_archive
-from transforms.corpus.entries import ArchiveLimits, File, Refused, safe_path
+from transforms.corpus.entries import ArchiveLimits, File, Known, Refused, Stamp, safe_path
 from transforms.corpus.folders import BARE_HINT, Folders, is_bare_repository, shown, walk
 from transforms.corpus.git import owner_and_name, provenance_of, remote_address, tracked_files
 from transforms.corpus.licenses import MAX_LICENSE_BYTES, is_license_file, licenses_by_folder
 from transforms.corpus.origin import Provenance
 
 _LISTED_PATHS = 200_000  # of a folder, held in memory: some 20 MB
+
+Seen = Callable[[str, Stamp], Known | None]
+"""What is known of a file, by its path and stamp; None: it has to be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,16 @@ class Source:
     def read(self) -> Iterator[File | Refused]:
         """Every file that the selection takes, or its refusal, in a fixed order."""
         return self._entries(self.selection.takes, self.limits)
+
+    def read_unseen(self, seen: Seen) -> Iterator[File | Known | Refused]:
+        """As `read`, but of what has been seen no content. An archive is read in any case."""
+        if self.is_archive:
+            yield from self.read()
+            return
+        root, paths = self._root_and_paths()
+        with Files(root, self.limits) as files:
+            for path in _paths(root, paths, self.selection.takes):
+                yield path if isinstance(path, Refused) else files.read_unseen(path, seen)
 
     def items(self, listing: Sequence[str | Refused] | None = None) -> Iterator[tuple[str | File | Refused, int]]:
         """As `read`, but of the files in folders their paths only, for `open_files`; and the bytes of each.
@@ -217,11 +230,19 @@ class Files:
 
     def read(self, path: str) -> File | Refused:
         """The file at a path, as the folder or git names it."""
+        found = self.read_unseen(path, None)
+        assert not isinstance(found, Known)
+        return found
+
+    def read_unseen(self, path: str, seen: Seen | None) -> File | Known | Refused:
+        """The same, but without its content where it has been seen."""
         try:
             if self._folders is None:
                 self._folders = Folders(self._root)
             safe = safe_path(path)
-            return File(safe, self._folders.read(safe, self._limits.max_entry_bytes))
+            if seen is not None and (stamp := self._folders.stamp(safe)) and (known := seen(safe, stamp)):
+                return known
+            return File(safe, *self._folders.read_stamped(safe, self._limits.max_entry_bytes))
         except OSError as error:
             return Refused(shown(path), "unreadable", str(error.strerror))
         except RecordError as error:

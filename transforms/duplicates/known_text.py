@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ COPY_TOKENS = 20
 MAX_OWNERS = 2
 _ROWS_READ = 256
 MAX_COPIES = 5
+_TOLD = re.compile(r"\d+ tokens of (\S*) (.* \(.*)\)", re.DOTALL)  # as `Copy.told` writes it
 FORMAT = 2
 _READABLE = (1, 2)  # format 1 spells the column `licenses` as `licences`; otherwise the formats are identical
 FILES_SCHEMA = pa.schema(
@@ -85,6 +87,20 @@ class Copy:
     def to_dict(self) -> dict[str, Any]:
         """The copy as plain values, for a row's column."""
         return {**asdict(self), "licenses": list(self.licenses)}
+
+
+def copied_files(detail: str) -> list[tuple[str, str]]:
+    """The repository and path that a rejection's detail names (`Copy.told`): several where a path may end in one of
+    several places, none of another detail.
+
+    >>> copied_files("24 tokens of owner/b lib/b.py (MIT)")
+    [('owner/b', 'lib/b.py')]
+    """
+    found = _TOLD.fullmatch(detail)
+    if found is None:
+        return []
+    parts = found[2].split(" (")
+    return [(found[1], " (".join(parts[:end])) for end in range(1, len(parts))]
 
 
 class KnownText:

@@ -76,6 +76,18 @@ class Selection:
             or (file.sha256 and any(_is_same(file, other) for other in self._by_sha256.get(file.sha256, ())))
         )
 
+    def names_copied(self, repository: str, path: str) -> bool:
+        """Whether a file of which only this is known is to be forgotten.
+
+        >>> Selection(files=frozenset({File(("owner/b",), "b.py", "ab")})).names_copied("owner/b", "b.py")
+        True
+        """
+        return self.names(File((repository,) if repository else (), path)) or (repository.lower(), path) in self._places
+
+    @functools.cached_property
+    def _places(self) -> frozenset[tuple[str, str]]:
+        return frozenset((name.lower(), file.path) for file in self.files for name in file.repositories if file.path)
+
     @functools.cached_property
     def _by_sha256(self) -> dict[str, list[File]]:
         found: dict[str, list[File]] = {}

@@ -25,8 +25,9 @@ from jobs.storage import failpoints
 from jobs.storage.folders import OutputFolder
 from tests.jobs import uppercase
 from transforms.corpus.rows import git_blob_id
+from transforms.duplicates.known_text import Copy
 from transforms.opt_out.lists import parse_opt_out
-from transforms.opt_out.selection import FileColumns, Selection
+from transforms.opt_out.selection import File, FileColumns, Selection
 
 REPOS = ["in/a", "out/a", "in/b", "Out/b"]
 SECRET = "zqxjkv"  # in every text that is to be forgotten
@@ -218,6 +219,26 @@ def test_answers_in_records_that_can_not_be_compared_are_told(tmp_path):
     selection = Selection(blobs=frozenset(["0" * 40]), opt_out=parse_opt_out([("list", b"out")]))
     search_rejected(OutputFolder(str(tmp_path)), ["rejected/r.parquet"], selection, found, (), FileColumns())
     assert (found.unknown, found.unknown_answers) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(opt_out=parse_opt_out([("list", b"out/b")])),
+        Selection(paths=frozenset(["lib/b c.py"])),
+        Selection(files=frozenset([File(("Out/b",), "lib/b c.py", "ab")])),
+    ],
+)
+def test_records_of_answers_that_repeat_a_file_go_with_it(selection, tmp_path):
+    detail = Copy("lib/b c.py", "out/b", ("MIT", "X (or Y)"), "ab", 24).told()
+    record = {"uri": ["a"] * 3, "row_group": [0] * 3, "row": [0, 1, 2], "content_sha256": ["cd"] * 3}
+    record |= {"path": ["a.py"] * 3, "answer": ["x"] * 3, "detail": [detail, detail, "24 tokens of in/c a.py (MIT)"]}
+    record["reason"] = ["verbatim_copy", "other", "verbatim_copy"]
+    (tmp_path / "rejected").mkdir()
+    pq.write_table(pa.table(record), tmp_path / "rejected" / "r.parquet")
+    found = Found()
+    search_rejected(OutputFolder(str(tmp_path)), ["rejected/r.parquet"], selection, found, (), FileColumns())
+    assert found.gone["rejected/r.parquet"].tolist() == [True, False, False] and not found.listed[1]
 
 
 def test_an_output_that_is_locked_incomplete_or_none_is_refused(output, tmp_path, capsys):

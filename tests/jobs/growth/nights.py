@@ -23,6 +23,7 @@ _FORKER = """
 import json, os, sys, traceback
 import jobs.dedup, jobs.driver.driver, jobs.filter, jobs.finalize.merge, jobs.forgetting.command
 import jobs.grouping.depending, jobs.collecting.growing, transforms.filters.work, transforms.opt_out.work
+import jobs.collecting.seen
 from jobs import cli
 from jobs.driver.runners import LocalRunner
 from jobs.execution import supervisor
@@ -30,6 +31,7 @@ from tests.jobs import uppercase
 uppercase.stay_here()
 supervisor.run_units = uppercase.inline_units_of_any_job
 jobs.finalize.merge.merge_all = uppercase.inline_merges
+jobs.collecting.seen.SETTLED_S = 0.0  # nights follow each other within a second
 for line in sys.stdin:
     case = json.loads(line)
     pid = os.fork()
