@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from transforms.scanning.backends import numbers_of_lines
 from transforms.scanning.databases import compile_expressions
 from transforms.scanning.trigger import escape_literal
 from transforms.scanning.unsafe.normalized_text import NormalizedText
@@ -85,10 +86,11 @@ class TermFinder:
             else _plain_search(self._shapes)
         )
 
-    def may_find(self, text: str) -> bool:
-        """Whether a short text has the shape of a term."""
-        view = NormalizedText(text, folds_case=self._folds_case)
-        return bool(self._search(view.data.translate(FOLD))) or bool(self._spaced_ends(view.data.translate(_SPACED)))
+    def lines_with_shapes(self, text: str) -> set[int]:
+        """The numbers of the lines, from 0, that have the shape of a term."""
+        data = NormalizedText(text, folds_case=self._folds_case).data
+        hits = (*self._search(data.translate(FOLD)), *self._spaced_ends(data.translate(_SPACED)))
+        return numbers_of_lines(data, [end for end, _ in hits])
 
     def find(self, text: str) -> list[TermHit]:
         """All terms, whatever their context, by position. Of overlapping ones of a list, the longest."""
