@@ -46,7 +46,8 @@ _LISTED = frozenset(
     .decode().split()
 )  # fmt: skip
 """Words that are enumerated: no one's text, like the numbers."""
-_FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 20  # see `BenchmarkIndex._may_be_known`
+_FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 18  # see `GramTable._may_be_known`
+_LAST_BITS = np.uint64((1 << _MANY_BITS) - 1)
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
 
 
@@ -96,17 +97,27 @@ class GramTable:
     @functools.cached_property
     def _may_be_known(self) -> tuple[np.uint64, npt.NDArray[np.bool_]]:
         """A table of the leading bits of all known hashes, and how far to shift a hash to get these bits. One lookup
-        avoids nearly all binary searches. Small tables stay in the cache."""
+        avoids nearly all others. Such tables stay in the cache."""
         bits = _FEW_BITS if len(self.known) <= _FEW_HASHES else _MANY_BITS
         shift = np.uint64(64 - bits)
         table = np.zeros(1 << bits, dtype=bool)
         table[self.known >> shift] = True
         return shift, table
 
+    @functools.cached_property
+    def _is_likely(self) -> npt.NDArray[np.bool_]:
+        """A table of the last bits of all known hashes: a lookup for those that the first table lets pass avoids nearly
+        all binary searches."""
+        table = np.zeros(1 << _MANY_BITS, dtype=bool)
+        table[self.known & _LAST_BITS] = True
+        return table
+
     def find(self, grams: Hashes) -> Iterator[tuple[int, int, int]]:
         """Yields position, owner and hash of the n-grams that are in the table, in order of position."""
         shift, may_be_known = self._may_be_known
         positions = np.flatnonzero(may_be_known.take((grams >> shift).view(np.int64)))
+        asked = grams.take(positions)
+        positions = positions[self._is_likely.take((asked & _LAST_BITS).view(np.int64))]
         if not len(positions):
             return
         asked = grams.take(positions)

@@ -10,6 +10,7 @@ license doesn't count.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -232,16 +233,17 @@ def read_licenses(text: str, repository: Sequence[str] = ()) -> FileLicenses:
     FileLicenses(expressions=(), unrecognized=('LicenseRef-Acme',))
     """
     if declared := declared_name(text):
-        return _read_names([declared])
+        return _read_names((declared,))
     head = text[:_HEADER_CHARS]
     if _mentions_license(head):
         flat = " ".join(_COMMENT_MARKS.sub(" ", head).split())
         if (found := _license_of_header(flat) or license_of_text(flat) or _license_of_field(head)) is not None:
             return FileLicenses((found,))
-    return _read_names(repository)
+    return _read_names(tuple(repository))
 
 
-def _read_names(names: Iterable[str]) -> FileLicenses:
+@functools.lru_cache(maxsize=1024)
+def _read_names(names: tuple[str, ...]) -> FileLicenses:
     parsed = [(name, parse_license(name)) for name in names if name and name not in NO_NAMES]
     return FileLicenses(
         tuple(str(expression) for _, expression in parsed if expression is not None),

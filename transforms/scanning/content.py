@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from transforms.languages.lookup import find_language
@@ -170,20 +171,28 @@ class ContentFilter:
         return FilterOutcome(current, tuple(reported))
 
     def filter_name(self, text: str, column_action: str) -> tuple[str, tuple[Finding, ...]]:
-        """Scans the text of a column other than the content, such as a path. Deterministic and idempotent.
+        """Scans one text as `filter_names` does."""
+        return self.filter_names((text,), column_action)[0]
+
+    def filter_names(self, texts: Sequence[str], column_action: str) -> list[tuple[str, tuple[Finding, ...]]]:
+        """Scans texts of a column other than the content, such as paths. Deterministic and idempotent.
 
         Args:
-            text: The text.
+            texts: The texts.
             column_action: The policy's action for the column: with "keep" all findings are only reported, with
                 "redact" those are replaced that would be redacted, or reject the row, in the content.
 
         Returns:
-            The text after redaction, and all findings; offsets refer to the text before redaction.
+            Each text after redaction, and all its findings; offsets refer to the text before redaction.
         """
         assert self._scanner is not None, "call open() first"
-        if self._classifier is None and not self._scanner.may_find(text):
-            return text, ()
+        is_scanned = repeat(True) if self._classifier is not None else self._scanner.may_find_in(texts)
+        return [
+            self._filtered_name(text, column_action) if is_one else (text, ())
+            for text, is_one in zip(texts, is_scanned, strict=False)
+        ]
 
+    def _filtered_name(self, text: str, column_action: str) -> tuple[str, tuple[Finding, ...]]:
         def scanned(text: str) -> list[Finding]:
             may_redact = column_action == "redact"
             return [
@@ -191,6 +200,8 @@ class ContentFilter:
             ]
 
         current, reported = redact_name(text, scanned(text))
+        if current == text:
+            return text, tuple(reported)
         for _ in range(_MAX_PASSES):
             again = [f for f in scanned(current) if f.action == "redact"]
             if not again:

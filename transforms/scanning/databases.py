@@ -25,12 +25,17 @@ from transforms.scanning import rule as rule_module
 from transforms.scanning.rule import Rule
 
 
-def open_database(rules: Mapping[int, Rule]) -> Any:
+def open_database(rules: Mapping[int, Rule], *, by_line: bool = False) -> Any:
     """The database of the rules' triggers, each with its key as id. Raises ConfigError naming the rule that Hyperscan
-    can't compile."""
+    can't compile.
+
+    Args:
+        rules: The rules.
+        by_line: Whether each line is a text of its own, for what is at a text's start and end.
+    """
     import hyperscan
 
-    name = _entry_name(rules)
+    name = _entry_name(rules, by_line)
     data = read_entry(name) if name else None
     if data is not None:
         try:
@@ -38,7 +43,8 @@ def open_database(rules: Mapping[int, Rule]) -> Any:
         except hyperscan.HyperscanError:
             pass  # of another version or processor, whatever its name says
     try:
-        database = compile_expressions([_expression(rule) for rule in rules.values()], list(rules))
+        flags = hyperscan.HS_FLAG_MULTILINE if by_line else 0
+        database = compile_expressions([_expression(rule, by_line) for rule in rules.values()], list(rules), flags)
     except hyperscan.HyperscanError as error:
         raise ConfigError(f"rule {_culprit(rules)}: Hyperscan rejects the pattern: {error}") from None
     if name:
@@ -46,18 +52,19 @@ def open_database(rules: Mapping[int, Rule]) -> Any:
     return database
 
 
-def _expression(rule: Rule) -> bytes:
-    return rule.trigger.expression.encode("utf-8")
+def _expression(rule: Rule, by_line: bool = False) -> bytes:
+    expression = rule.trigger.expression.encode("utf-8")
+    return expression.replace(rb"\A", b"^").replace(rb"\z", b"$") if by_line else expression
 
 
-def _entry_name(rules: Mapping[int, Rule]) -> str | None:
+def _entry_name(rules: Mapping[int, Rule], by_line: bool) -> str | None:
     """The cache's name of the rules' database; None if the code can't be read, so that nothing tells its version."""
     try:
         code = _code_hash()
     except OSError:
         return None
     fields = [[index, r.id, r.pattern, r.trigger_pattern, r.near, r.fold] for index, r in rules.items()]
-    parts = json.dumps([code, _environment(), fields])
+    parts = json.dumps([code, _environment(), by_line, fields])
     return "hyperscan-" + hashlib.sha256(parts.encode()).hexdigest()
 
 
@@ -78,12 +85,12 @@ def _environment() -> tuple[str, ...]:
     return about, str(getattr(hyperscan, "__version__", "")), sys.version, sys.platform, platform.machine()
 
 
-def compile_expressions(expressions: list[bytes], ids: list[int]) -> Any:
+def compile_expressions(expressions: list[bytes], ids: list[int], flags: int = 0) -> Any:
     """The database of expressions, reported by their ids. Raises hyperscan.HyperscanError."""
     import hyperscan
 
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=[0] * len(ids))
+    database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=[flags] * len(ids))
     return database
 
 

@@ -13,6 +13,7 @@ from transforms.scanning.prefixes import starts_with_literal
 from transforms.scanning.trigger import Trigger, derive_trigger, escape_literal
 from transforms.scanning.unsafe.terms import TermList
 
+_EDGE = re.compile(r"\\[AZ]|(?<![\[\\])\^|\(\?<!(?:\\[snWDS]|\[(?:[^\]\\]|\\.)*?\\[snWDS]|\[[^\]]*\n)")
 BESIDE = (r"(?<![A-Za-z0-9_\-+/.#%&])", r"(?![A-Za-z0-9_])(?![+/=-][A-Za-z0-9])")
 """Characters that may not precede and follow a value near a provider's name."""
 
@@ -52,6 +53,12 @@ class Rule:
             return derived
         words = "|".join(escape_literal(word) for word in self.near)
         return Trigger(f"(?i:{words})", max(len(word.encode()) for word in self.near), derived.max_bytes)
+
+    @property
+    def reads_edges(self) -> bool:
+        """Whether the trigger may see a difference between the start or end of a text and those of a line; without
+        deriving it, so it is sometimes true of one that doesn't."""
+        return not self.near and _EDGE.search(self.trigger_pattern or self.pattern) is not None
 
     @property
     def trigger_fold(self) -> str:

@@ -9,6 +9,8 @@ from model.errors import ConfigError
 from transforms.languages.table import BY_NAME, fold
 from transforms.scanning import ContentFilter
 from transforms.scanning.findings import Finding
+from transforms.scanning.rule import Rule, RuleSet
+from transforms.scanning.scanner import Scanner
 from transforms.scanning.validators.recipes import fill
 
 
@@ -142,10 +144,30 @@ def test_an_unknown_type_in_a_policy_is_refused_in_one_line(tmp_path):
 def test_a_name_with_a_finding_has_a_trigger_and_most_names_have_none(content_filter):
     scanner = content_filter._scanner
     named = [example(recipe) for rule in content_filter.rules.rules for recipe in rule.like]
-    for text in [*named, "", "src/lib/parsing.py", "9" * 30]:
-        assert scanner.may_find(text) or not scanner.scan(text), text
+    texts = [*named, "", "src/lib/parsing.py", "9" * 30]
+    for text, may in zip(texts, scanner.may_find_in(texts), strict=True):
+        assert may or not scanner.scan(text), text
     quiet = ["src/lib/parsing.py", "numpy", "c5d1a9b3e87f", "README.md", "Python", "include/linux/list.h"]
-    assert [name for name in quiet if scanner.may_find(name)] == []
+    assert [name for name, may in zip(quiet, scanner.may_find_in(quiet), strict=True) if may] == []
+
+
+def test_names_together_give_what_each_gives_alone(content_filter):
+    names = [example(recipe, seed) for seed, rule in enumerate(content_filter.rules.rules) for recipe in rule.like]
+    names += ["src/a.py", "", "a\n", "Telefon/\u0301a", "aws/s3.py"]
+    random.Random(1).shuffle(names)
+    scanned = [content_filter._filtered_name(name, "redact") for name in names]
+    assert content_filter.filter_names(names, "redact") == scanned
+    assert [content_filter.filter_name(name, "redact") for name in names] == scanned
+
+
+@pytest.mark.parametrize("backend", ["hyperscan", "keywords"])
+@pytest.mark.parametrize("pattern", [r"\Atok_[a-z]{4}\Z", r"(?<!\s)tok_[a-z]{4}", r"(?<![a-z\n])tok_[a-z]{4}(?:;|\Z)"])
+def test_a_rule_sees_the_start_and_the_end_of_each_of_several_names(backend, pattern):
+    rule = Rule(id="own", type="secret", pattern=pattern, keywords=("tok_",))
+    scanner = Scanner(RuleSet((rule,)), backend=backend)
+    names = ["a", "tok_abcd", "b", "tok_wxyz"]
+    assert [bool(scanner.scan(name)) for name in names] == [False, True, False, True]
+    assert scanner.may_find_in(names) == [False, True, False, True]
 
 
 def test_a_name_without_a_trigger_is_not_scanned_but_by_a_users_classifier(content_filter, monkeypatch):

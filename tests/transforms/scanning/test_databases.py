@@ -24,13 +24,13 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def compiled(monkeypatch) -> list[int]:
-    """The number of expressions of each database that is compiled."""
+    """The number of expressions of each database that is compiled for entire texts."""
     counts: list[int] = []
     compile_database = databases.compile_expressions
 
-    def counting(expressions, ids):
-        counts.append(len(ids))
-        return compile_database(expressions, ids)
+    def counting(expressions, ids, flags=0):
+        counts.append(0 if flags else len(ids))
+        return compile_database(expressions, ids, flags)
 
     databases._environment()  # compiles a small one, once
     monkeypatch.setattr(databases, "compile_expressions", counting)

@@ -89,7 +89,23 @@ def _replaced(text: str, data: bytes, folds_case: bool) -> Sequence[tuple[int, i
         return sorted((place, place + 1) for char in suspects for place in _places(text, char))
     if not _differs(text, folds_case):
         return ()
-    return [match.span() for match in _to_replace(others, folds_case).finditer(text)]
+    changed = "".join(sorted(char for char in others if _plain(char, folds_case) != char))
+    return list(_spans(text, changed))
+
+
+def _spans(text: str, changed: str) -> Iterator[tuple[int, int]]:
+    """The spans of characters that are replaced alone, and of characters with the combining marks that follow.
+
+    Args:
+        text: The text.
+        changed: The characters that are replaced alone.
+    """
+    alone = f"[{re.escape(changed)}]" if changed else "(?!)"
+    exact = re.compile(f"{alone}{_MARKS}*|(?s:.){_MARKS}+")
+    # It would try each character, so it is tried only where a run of marks and such characters is, and right before.
+    for run in re.finditer(f"(?:{alone}|{_MARKS})+", text):
+        for match in exact.finditer(text, max(0, run.start() - 1), run.end()):
+            yield match.span()
 
 
 def _places(text: str, char: str) -> Iterator[int]:
@@ -118,17 +134,3 @@ def _differs(text: str, folds_case: bool) -> bool:
 def _plain(text: str, folds_case: bool) -> str:
     plain = IGNORED.sub("", unicodedata.normalize("NFKC", text))
     return plain.casefold() if folds_case else plain
-
-
-def _to_replace(others: Iterable[str], folds_case: bool) -> re.Pattern[str]:
-    """An expression of the characters of a text that are replaced, and of characters with combining marks.
-
-    Args:
-        others: Its characters that aren't ASCII.
-        folds_case: Whether letters of other scripts are put in lower case, too.
-    """
-    changed = sorted(char for char in others if _plain(char, folds_case) != char)
-    alone = f"[{''.join(map(re.escape, changed))}]" if changed else "(?!)"
-    if not re.search(_MARKS, "".join(others)):
-        return re.compile(alone)  # at once, where the other one looks at each character
-    return re.compile(f"{alone}{_MARKS}*|(?s:.){_MARKS}+")

@@ -5,18 +5,20 @@
         the hit starts and ends at a boundary of words or humps (`killAll`), a plural's ending aside
     runs of single letters with separators (`b a d`, `b.a.d`) are read as one word and searched as well
 
-Words of a term may be joined, or separated by blanks, `_` or `-`. Cost: two translations of the text and one pass for
-literals, 1 to 2 ns a byte; a hit costs microseconds, and common words that have a term's shape are cached.
+Words of a term may be joined, or separated by blanks, `_` or `-`. Cost: a translation of the text and one pass
+for literals, 1 to 2 ns a byte; a hit costs microseconds, and common words that have a term's shape are cached.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+import string
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from transforms.scanning.backends import numbers_of_lines
 from transforms.scanning.databases import compile_expressions
 from transforms.scanning.trigger import escape_literal
 from transforms.scanning.unsafe.normalized_text import NormalizedText
@@ -35,6 +37,8 @@ _SPACED = bytes.maketrans(
     ),
 )
 _FOUR = b"a a a a"
+_FOUR_FOLDED = b"[ *]".join([b"[%s]" % bytes(sorted({FOLD[letter] for letter in string.ascii_letters.encode()}))] * 4)
+"""Four letters with separators in the folded text, where some of them are digits or signs."""
 _SPACED_RUN = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z](?:[ ._*-][A-Za-z0-9@$!]){3,200}(?![A-Za-z0-9])")
 _PLURAL = re.compile(r"(?:e?s|'s)(?![a-z0-9])", re.IGNORECASE)
 _HUMPS = re.compile(r"[A-Za-z_]+")
@@ -78,26 +82,26 @@ class TermFinder:
         self._unless = {terms.name: re.compile(terms.unless) for terms in lists if terms.unless}
         self._patterns: dict[int, re.Pattern[bytes]] = {}
         self._verdicts: dict[tuple[int, bytes], bool] = {}
-        self._spaced_ends = _hyperscan_search([_FOUR]) if has_hyperscan else _ends_of_four
         self._search = (
-            _hyperscan_search([_expression(shape.text).encode() for shape in self._shapes])
+            _hyperscan_search([*(_expression(shape.text).encode() for shape in self._shapes), _FOUR_FOLDED])
             if has_hyperscan
-            else _plain_search(self._shapes)
+            else _plain_search([*(_bytes_pattern(shape.text) for shape in self._shapes), b"(?=(%s))" % _FOUR_FOLDED])
         )
 
-    def may_find(self, text: str) -> bool:
-        """Whether a short text has the shape of a term."""
-        view = NormalizedText(text, folds_case=self._folds_case)
-        return bool(self._search(view.data.translate(FOLD))) or bool(self._spaced_ends(view.data.translate(_SPACED)))
+    def lines_with_shapes(self, text: str) -> set[int]:
+        """The numbers of the lines, from 0, that have the shape of a term."""
+        data = NormalizedText(text, folds_case=self._folds_case).data
+        return numbers_of_lines(data, [end for end, _ in self._search(data.translate(FOLD))])
 
     def find(self, text: str) -> list[TermHit]:
         """All terms, whatever their context, by position. Of overlapping ones of a list, the longest."""
         view = NormalizedText(text, folds_case=self._folds_case)
         folded = view.data.translate(FOLD)
         hits = self._search(folded)
-        found = list(self._confirmed(hits, folded, view)) if hits else []
-        if ends := self._spaced_ends(view.data.translate(_SPACED)):
-            found += self._spaced(ends, view)
+        if not hits:
+            return []
+        ends = [end for end, index in hits if index == len(self._shapes) and _are_letters(view.data, end)]
+        found = [*self._confirmed(hits, folded, view), *self._spaced(ends, view)]
         return _longest(found) if found else []
 
     def is_benign(self, hit: TermHit, text: str) -> bool:
@@ -112,7 +116,7 @@ class TermFinder:
         data = view.data
         byte = char = 0  # an offset in both
         for end, index in hits:
-            start = self._start(index, folded, end)
+            start = self._start(index, folded, end) if index < len(self._shapes) else None
             if start is None or not self._is_term(index, data[start:end]):
                 continue
             if start < byte:
@@ -148,10 +152,10 @@ class TermFinder:
                 self._verdicts[key] = known
         return known
 
-    def _spaced(self, ends: Sequence[tuple[int, int]], view: NormalizedText) -> Iterator[TermHit]:
+    def _spaced(self, ends: Sequence[int], view: NormalizedText) -> Iterator[TermHit]:
         """Terms in runs of single letters with separators."""
         done = byte = char = 0
-        for end, _ in ends:
+        for end in ends:
             start = end - len(_FOUR)
             run = _SPACED_RUN.match(view.data, start) if start >= done else None
             if run is None:
@@ -248,14 +252,17 @@ def _hyperscan_search(expressions: list[bytes]) -> Callable[[bytes], list[tuple[
     return search
 
 
-def _ends_of_four(spaced: bytes) -> list[tuple[int, int]]:
-    return [(match.end(1), 0) for match in re.finditer(b"(?=(%s))" % _FOUR, spaced)]
+def _are_letters(data: bytes, end: int) -> bool:
+    """Whether four letters with separators end here."""
+    return data[end - len(_FOUR) : end].translate(_SPACED) == _FOUR
 
 
-def _plain_search(shapes: Sequence[_Shape]) -> Callable[[bytes], list[tuple[int, int]]]:
-    patterns = [re.compile(_bytes_pattern(shape.text)) for shape in shapes]
+def _plain_search(expressions: Sequence[bytes]) -> Callable[[bytes], list[tuple[int, int]]]:
+    patterns = list(map(re.compile, expressions))
 
     def search(folded: bytes) -> list[tuple[int, int]]:
-        return sorted((match.end(), i) for i, pattern in enumerate(patterns) for match in pattern.finditer(folded))
+        return sorted(
+            (match.end(match.re.groups), i) for i, pattern in enumerate(patterns) for match in pattern.finditer(folded)
+        )
 
     return search

@@ -50,6 +50,8 @@ IGNORED: Final = re.compile(
 def _fold_table() -> bytes:
     table = bytearray(b"." * 128) + bytearray(range(128, 256))
     table[ord("\n")] = ord("\n")
+    table[ord(".")] = ord("*")  # with `*`, what else may stand between single letters
+    table[ord("*")] = ord("*")
     for separator in SEPARATORS:
         table[ord(separator)] = ord(" ")
     for digit in "26":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.scanning.unsafe.normalized_text import NormalizedText
+from transforms.scanning.unsafe.normalized_text import _MARKS, NormalizedText, _spans
 from transforms.scanning.unsafe.terms import IGNORED
 
 CHARS = "ab é\u0301\u0308…\u00a0²ﬁＡ\u200b\ufe0f☃✓ßÄя\u1100\u1161\u11a8가\u0915\u093c\u09be\U0001f600\ud800"
@@ -25,6 +26,13 @@ def test_text_without_marks_is_normalized_as_unicode_says(text, folds_case):
     found = NormalizedText(text, folds_case=folds_case).text
     assert found.casefold() == expected.casefold()
     assert not folds_case or text.isascii() or all(char.isascii() or char.casefold() == char for char in found)
+
+
+@given(texts, st.sampled_from(["", "²", "\u200b²", "]^-\\\u0301"]))
+def test_what_is_replaced_is_what_a_search_of_the_entire_text_finds(text, changed):
+    alone = f"[{re.escape(changed)}]" if changed else "(?!)"
+    everywhere = re.finditer(f"{alone}{_MARKS}*|(?s:.){_MARKS}+", text)
+    assert list(_spans(text, changed)) == [match.span() for match in everywhere]
 
 
 @given(texts, st.booleans())
