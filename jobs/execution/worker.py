@@ -210,6 +210,9 @@ class Worker:
             self.stop(error)
             raise
         finally:
+            # A cycle that reaches a unit's tables, such as that of an exception which a library keeps in a variable,
+            # would keep them until a full collection, which these thresholds all but rule out.
+            gc.collect()
             self._admission.leave(self._most_bytes(unit))
         with self._lock:
             self._units_done += 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -88,6 +90,37 @@ def test_a_worker_says_what_it_is_doing(tmp_path):
     (beat,) = heartbeat.read_heartbeats(job_dir)
     assert (beat.session, beat.units_done, beat.units_in_flight) == (spec.session, 2, 0)
     assert beat.figures == {"tokens_out": 7.0}
+
+
+class CyclicWork(toy.ToyWork):
+    """Leaves an exception in a cycle for each unit, whose traceback leads to the unit's table."""
+
+    def __init__(self):
+        super().__init__({})
+        self.tables: list[weakref.ref] = []
+        self.most = 0
+
+    def run(self, unit, table, rows):
+        self.most = max(self.most, sum(found() is not None for found in self.tables))
+        self.tables.append(weakref.ref(table))
+        try:
+            raise ValueError
+        except ValueError as error:
+            kept = error
+        assert kept.__traceback__ is not None
+        return super().run(unit, table, rows)
+
+
+def test_a_cycle_that_a_unit_leaves_keeps_no_table_of_it(tmp_path):
+    job_dir = toy.make_job(str(tmp_path), [["a"]] * 8)
+    work = CyclicWork()
+    thresholds = gc.get_threshold()
+    try:
+        run_all(spec_for(job_dir, max_units_in_flight=1), work)
+    finally:
+        gc.set_threshold(*thresholds)
+    assert len(work.tables) == 8
+    assert work.most == 0
 
 
 class WeighingWork(toy.ToyWork):

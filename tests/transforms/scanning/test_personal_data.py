@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 
 import phonenumbers
 import pytest
@@ -60,6 +62,28 @@ def test_a_name_for_phones_may_have_a_suffix_and_be_of_any_of_the_languages(scan
     value = "4711 830 29"  # a form of no country
     for text in (f'{name} = "{value}"\n', f'{{"{name}": "{value}"}}\n', f"<p>{name}</p><b>{value}</b>\n"):
         assert [kind for kind, _ in found(scanner, text)] == ["phone"], text
+
+
+class Held:
+    """Something that a weak reference can point to."""
+
+
+@pytest.mark.parametrize("number", ["+210 318 442 907", "+999 318 442 907"])
+def test_a_number_with_an_unknown_country_code_keeps_nothing_of_the_caller(scanner, number):
+    with pytest.raises(phonenumbers.NumberParseException):
+        phonenumbers.parse(number)
+
+    def scan() -> weakref.ref[Held]:
+        held = Held()
+        found(scanner, f"{number}\n")
+        return weakref.ref(held)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert scan()() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", ["telemetry", "cellpadding", "recall_id", "contact_id", "mobile_width", "phone_model"])

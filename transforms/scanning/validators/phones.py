@@ -12,10 +12,15 @@ Source: libphonenumber's metadata (`phonenumberslite`), of the countries whose f
 from __future__ import annotations
 
 import re
+import traceback
+from typing import TYPE_CHECKING
 
 from transforms.scanning.candidate import Candidate, Verdict
 from transforms.scanning.personal.names import PHONE_NAME, PHONE_WORD, normalized
 from transforms.scanning.validators.personal_places import is_in_prose, is_keyed, is_quoted, name_of
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 _FORMS = tuple(
     (re.compile(pattern), countries.split())
@@ -70,9 +75,8 @@ def international_phone(candidate: Candidate) -> Verdict | None:
         or (re.search(rb"[\w)\]]\s?$", before) and not re.search(rb"(?i)[a-z\x80-\xff]\s?$", before))
     ):
         return None
-    try:
-        number = phonenumbers.parse(value.decode("ascii"))
-    except phonenumbers.NumberParseException:
+    number = _parsed(value.decode("ascii"))
+    if number is None:
         return None
     if phonenumbers.is_valid_number(number) or (
         phonenumbers.is_possible_number(number)
@@ -138,8 +142,18 @@ def _is_apart(candidate: Candidate) -> bool:
 def _is_valid(text: str, country: str) -> bool:
     import phonenumbers
 
+    number = _parsed(text, country)
+    return number is not None and phonenumbers.is_valid_number_for_region(number, country)
+
+
+def _parsed(text: str, country: str | None = None) -> PhoneNumber | None:
+    """A phone number as libphonenumber reads it; None if it is none."""
+    import phonenumbers
+
     try:
-        number = phonenumbers.parse(text, country)
-    except phonenumbers.NumberParseException:
-        return False
-    return phonenumbers.is_valid_number_for_region(number, country)
+        return phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException as refused:
+        # The library keeps its traceback in a variable of a frame that it leads to: a cycle that would keep all callers'
+        # variables, a unit's whole text among them, until a full collection.
+        traceback.clear_frames(refused.__traceback__)
+        return None
