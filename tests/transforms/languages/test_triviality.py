@@ -55,9 +55,7 @@ def test_code_beside_a_comment_is_code(language, text):
     assert not is_trivial(text, language)
 
 
-@pytest.mark.parametrize(
-    "text", ["", " \n\t", "}", "});\n}", "pass", "   pass\n", "...", "end\nend", "fi", "{}", "_"]
-)
+@pytest.mark.parametrize("text", ["", " \n\t", "}", "});\n}", "pass", "   pass\n", "...", "end\nend", "fi", "{}", "_"])
 def test_what_says_nothing_is_trivial_in_every_language(text):
     for language in LANGUAGES:
         assert is_trivial(text, language.name)
