@@ -14,7 +14,8 @@
 
 The suffix starts at a natural point: at a line's end, or at the end of a syntax node or of the text inside its
 brackets. Only `random_chars` cuts anywhere (but never within a CRLF). A byte-order mark stays in the prefix. A middle
-is never empty, never blank, and neither starts nor ends with whitespace, except in `random_chars`.
+is never empty, never blank, and neither starts nor ends with whitespace, except in `random_chars`. `multi_line` takes
+runs of lines that belong together, with balanced brackets (`transforms.fim.line_runs`).
 
 Cost: a parse, and one query of a window per sampled node, see `transforms.languages.syntax`; without a parse, two
 passes over the text. Sources: natural suffixes: "CodeGemma: Open Code Models Based on Gemma", arXiv 2406.11409;
@@ -33,16 +34,20 @@ from typing import Final
 import tree_sitter
 
 from model.errors import ConfigError
+from transforms.fim.line_runs import Lines
 from transforms.fim.settings import SpanSettings
 from transforms.languages import syntax
 from transforms.languages.grammars import SYNTAX_KINDS, grammar_name
+from transforms.languages.lookup import find_language
 from transforms.rows.row import derive_seed
 
 LINE_KINDS: Final = ("single_line", "multi_line")
 KINDS: Final = (*LINE_KINDS, "random_chars", *SYNTAX_KINDS)
 
-# Increase it whenever the same input would give other spans: it is part of the seeds and of every row's lineage.
-RECIPE_VERSION: Final = "2"
+# Increase it whenever the same input would give other spans: it is part of every row's lineage.
+RECIPE_VERSION: Final = "3"
+# Part of the seeds: that of recipe 2, so that the kinds which recipe 3 left alone give the same spans as before.
+_SEED_VERSION: Final = "2"
 
 TRIES: Final = 48
 
@@ -133,10 +138,10 @@ def choose_spans(
         path: The file's path, for its extension.
     """
     recipe = recipe or Recipe()
-    chooser = _Chooser(text, grammar_name(language, path), recipe)
+    chooser = _Chooser(text, language, path, recipe)
     chosen: list[Span] = []
     for index in range(count):
-        rng = random.Random(derive_seed(job_seed, content_sha256, "spans", RECIPE_VERSION, index))
+        rng = random.Random(derive_seed(job_seed, content_sha256, "spans", _SEED_VERSION, index))
         span = chooser.draw(rng, taken={(span.start, span.end) for span in chosen})
         if span is None:
             break
@@ -147,10 +152,12 @@ def choose_spans(
 class _Chooser:
     """Samples spans of one file; lines, the tree and the nodes of each kind are computed on first use."""
 
-    def __init__(self, text: str, grammar: str | None, recipe: Recipe):
+    def __init__(self, text: str, language: str, path: str, recipe: Recipe):
         self.text = text
-        self.grammar = grammar
+        self.language = find_language(language, path)
+        self.grammar = grammar_name(language, path)
         self.recipe = recipe
+        self._masked: Lines | None = None
         self._lines: list[str] | None = None
         self._ends: list[int] = []
         self._source: syntax.Source | None = None
@@ -179,8 +186,10 @@ class _Chooser:
             candidates = self._draw_nodes(kind, rng)
         elif kind == "random_chars":
             candidates = self._draw_chars(rng)
+        elif kind == "multi_line":
+            candidates = self._draw_runs(rng)
         else:
-            candidates = self._draw_lines(kind, rng)
+            candidates = self._draw_lines(rng)
         for start, end in candidates:
             if (start, end) not in taken and self._fits(start, end):
                 return start, end
@@ -191,7 +200,7 @@ class _Chooser:
             return False
         return not self.text[start:end].isspace() and not self.text.startswith(_BOM, start)
 
-    # Each of the three methods yields up to TRIES character ranges, sampled uniformly.
+    # Each of these methods yields up to TRIES character ranges, sampled uniformly.
 
     def _draw_chars(self, rng: random.Random) -> Iterator[tuple[int, int]]:
         first = len(_BOM) if self.text.startswith(_BOM) else 0
@@ -206,19 +215,27 @@ class _Chooser:
         """Returns the offset, moved before a CRLF that it would split."""
         return offset - 1 if offset > 0 and self.text.startswith("\r\n", offset - 1) else offset
 
-    def _draw_lines(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:
+    def _draw_lines(self, rng: random.Random) -> Iterator[tuple[int, int]]:
         count = self._num_lines()
         for _ in range(min(TRIES, 4 * count)):
-            first = rng.randrange(count)
-            last = first
-            if kind == "multi_line":
-                last = first + rng.randint(1, MAX_LINES - 1)
-                if last >= count:
-                    continue
-            start, first_end = self._line(first)
-            last_start, end = self._line(last)
-            if start < first_end and last_start < end:  # first and last line are not blank
+            start, end = self._line(rng.randrange(count))
+            if start < end:  # not blank
                 yield start, end
+
+    def _draw_runs(self, rng: random.Random) -> Iterator[tuple[int, int]]:
+        lines, recipe = self._runs(), self.recipe
+        for _ in range(min(TRIES, 4 * len(lines))):
+            first = rng.randrange(len(lines))
+            wanted = first + rng.randint(1, MAX_LINES - 1)
+            ends = [last for last in lines.run_ends(first, MAX_LINES, recipe.max_chars) if last > first]
+            if ends:
+                last = max((last for last in ends if last <= wanted), default=ends[0])
+                yield lines[first].start, lines[last].end
+
+    def _runs(self) -> Lines:
+        if self._masked is None:
+            self._masked = Lines(self.text, self.language)
+        return self._masked
 
     def _num_lines(self) -> int:
         if self._lines is None:
