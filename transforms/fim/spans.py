@@ -7,8 +7,9 @@
 1. For target number i, a random generator is seeded from job seed, content hash, recipe version and i alone.
 2. It samples a kind by the recipe's weights, among those still possible for this file.
 3. It samples candidates of the kind uniformly (nodes of a file over `WINDOW_BYTES` from a uniformly sampled window)
-   and takes the first of up to `TRIES` that satisfies the length bounds and is not a duplicate. If a kind yields
-   nothing, it is dropped and another is sampled.
+   and takes the first of up to `TRIES` that satisfies the length bounds and is not a duplicate; one that lies wholly in
+   the license header or the import block only with probability `BOILERPLATE_SHARE`. If a kind yields nothing, it is
+   dropped and another is sampled.
 4. If the language has no grammar or the parse was refused, syntax kinds yield nothing, and lines are chosen
    (`single_line`, then `multi_line`) if the mix has no other kind. The span records its actual kind.
 
@@ -34,6 +35,7 @@ from typing import Final
 import tree_sitter
 
 from model.errors import ConfigError
+from transforms.fim.boilerplate import BOILERPLATE_SHARE, boilerplate
 from transforms.fim.line_runs import Lines
 from transforms.fim.settings import SpanSettings
 from transforms.languages import syntax
@@ -158,6 +160,7 @@ class _Chooser:
         self.grammar = grammar_name(language, path)
         self.recipe = recipe
         self._masked: Lines | None = None
+        self._head: tuple[tuple[int, int], ...] | None = None
         self._lines: list[str] | None = None
         self._ends: list[int] = []
         self._source: syntax.Source | None = None
@@ -191,9 +194,16 @@ class _Chooser:
         else:
             candidates = self._draw_lines(rng)
         for start, end in candidates:
-            if (start, end) not in taken and self._fits(start, end):
+            if (start, end) in taken or not self._fits(start, end):
+                continue
+            if not self._is_boilerplate(start, end) or rng.random() < BOILERPLATE_SHARE:
                 return start, end
         return None
+
+    def _is_boilerplate(self, start: int, end: int) -> bool:
+        if self._head is None:
+            self._head = boilerplate(self.text, self.language)
+        return any(first <= start and end <= last for first, last in self._head)
 
     def _fits(self, start: int, end: int) -> bool:
         if not self.recipe.min_chars <= end - start <= self.recipe.max_chars:

@@ -111,6 +111,11 @@ def mask(text: str, language: Language | None) -> str:
     return text if pattern is None else pattern.sub(_marks, text)
 
 
+def comment_pattern(language: Language) -> str:
+    """The regular expression, read with `re.DOTALL`, of a comment in a language; "" if it has none."""
+    return _OWN.get(language.name, _FORMS[language.comments])[0]
+
+
 def is_balanced(masked: str) -> bool:
     """Whether each bracket of a masked piece has its partner in it.
 
