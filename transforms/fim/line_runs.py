@@ -48,6 +48,9 @@ _HEAD: Final = re.compile(
     r"(?:def|class|module|if|unless|while|until|for|case|when|function|local|begin|<|#\s*(?:if|el))"
 )
 
+# Blank lines, or lines of a comment, that are looked across.
+_MAX_LOOKED_AT: Final = 50
+
 
 class Line(NamedTuple):
     """A line, or several that a string or a comment joins.
@@ -75,7 +78,7 @@ class Lines:
     def __init__(self, text: str, language: Language | None):
         # A lone carriage return ends no comment in any pattern, but is a line's end where there is no other.
         self.masked = mask(text if "\n" in text else text.replace("\r", "\n"), language)
-        self._text = text
+        self.text = text
         self._has_statements = language is not None and language.kind in ("code", "script", "markup")
         lengths = (len(line) + 1 for line in self.masked.split("\n"))
         self._bounds = list(itertools.accumulate(lengths, initial=0))
@@ -87,7 +90,7 @@ class Lines:
     def __getitem__(self, index: int) -> Line:
         if index not in self._read:
             start, end = self._bounds[index], self._bounds[index + 1] - 1
-            whole = self._text[start:end]
+            whole = self.text[start:end]
             if index == 0:
                 whole = whole.removeprefix("\ufeff")
             stripped = whole.lstrip()
@@ -122,7 +125,7 @@ class Lines:
                 if not conditions and not found[1]:
                     return
                 conditions += bool(found[1]) - bool(found[2])
-            following = self._beside(index, 1)
+            following = self.beside(index, 1)
             if following is not None:
                 if self[following].indentation > opening.indentation:
                     continue
@@ -136,11 +139,13 @@ class Lines:
         line = self[index]
         if line.start == line.end:
             return False
-        before = self._beside(index, -1)
+        before = self.beside(index, -1)
         if not self._has_statements or before is None:
             return True
         code = self[before].code
-        if _GOES_ON.match(line.code) or (not code and not line.code and before == index - 1):
+        if not line.code and not code and before == index - 1:
+            return False
+        if _GOES_ON.match(line.code or self._code_below(index)):
             return False
         if self[before].indentation < line.indentation:
             return not code or _OPENS.search(code) is not None or _HEAD.match(code) is not None
@@ -162,11 +167,20 @@ class Lines:
             return False
         return _UNFINISHED.search(line.code) is not None and _FINISHED.search(line.code) is None
 
-    def _beside(self, index: int, step: int) -> int | None:
-        """The nearest line before or after one that isn't blank."""
-        index += step
-        while 0 <= index < len(self):
-            if self[index].start < self[index].end:
-                return index
-            index += step
+    def _code_below(self, index: int) -> str:
+        """The code of the first line below a comment that has any."""
+        for _ in range(_MAX_LOOKED_AT):
+            following = self.beside(index, 1)
+            if following is None or self[following].code:
+                return "" if following is None else self[following].code
+            index = following
+        return ""
+
+    def beside(self, index: int, step: int) -> int | None:
+        """The nearest line before or after one that isn't blank; None if there is none near."""
+        for near in range(index + step, index + step * (_MAX_LOOKED_AT + 1), step):
+            if not 0 <= near < len(self):
+                return None
+            if self[near].start < self[near].end:
+                return near
         return None

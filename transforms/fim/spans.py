@@ -15,8 +15,9 @@
 
 The suffix starts at a natural point: at a line's end, or at the end of a syntax node or of the text inside its
 brackets. Only `random_chars` cuts anywhere (but never within a CRLF). A byte-order mark stays in the prefix. A middle
-is never empty, never blank, and neither starts nor ends with whitespace, except in `random_chars`. `multi_line` takes
-runs of lines that belong together, with balanced brackets (`transforms.fim.line_runs`).
+is never empty, never blank, and neither starts nor ends with whitespace, except in `random_chars`, and in `line_end`,
+which starts with the line's end. `multi_line` takes runs of lines that belong together, with balanced brackets
+(`transforms.fim.line_runs`); what an editor asks for is in `transforms.fim.cursors`.
 
 Cost: a parse, and one query of a window per sampled node, see `transforms.languages.syntax`; without a parse, two
 passes over the text. Sources: natural suffixes: "CodeGemma: Open Code Models Based on Gemma", arXiv 2406.11409;
@@ -29,22 +30,20 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 import tree_sitter
 
 from model.errors import ConfigError
 from transforms.fim.boilerplate import BOILERPLATE_SHARE, boilerplate
+from transforms.fim.cursors import CURSOR_KINDS, draw_cursor
+from transforms.fim.kinds import DEFAULT_MIX, KINDS, LINE_KINDS, MIXES, expand_mix
 from transforms.fim.line_runs import Lines
 from transforms.fim.settings import SpanSettings
 from transforms.languages import syntax
 from transforms.languages.grammars import SYNTAX_KINDS, grammar_name
 from transforms.languages.lookup import find_language
 from transforms.rows.row import derive_seed
-
-LINE_KINDS: Final = ("single_line", "multi_line")
-KINDS: Final = (*LINE_KINDS, "random_chars", *SYNTAX_KINDS)
 
 # Increase it whenever the same input would give other spans: it is part of every row's lineage.
 RECIPE_VERSION: Final = "3"
@@ -57,22 +56,6 @@ TRIES: Final = 48
 WINDOW_BYTES: Final = 16_384
 MAX_LINES: Final = 20
 _BOM: Final = "\ufeff"
-
-DEFAULT_MIX: Final[Mapping[str, float]] = MappingProxyType(
-    {
-        "single_line": 3.0,
-        "multi_line": 2.0,
-        "random_chars": 0.5,
-        "expression": 1.0,
-        "argument_list": 0.5,
-        "statement": 1.0,
-        "block": 1.0,
-        "function_body": 1.0,
-        "class_body": 0.25,
-        "docstring": 0.5,
-        "comment": 0.25,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +84,9 @@ class Recipe:
     def __post_init__(self) -> None:
         unknown = sorted(set(self.mix) - set(KINDS))
         if unknown:
-            raise ConfigError(f"unknown span kind {', '.join(unknown)}; kinds are {', '.join(KINDS)}")
+            raise ConfigError(
+                f"unknown span kind {', '.join(unknown)}; kinds are {', '.join(KINDS)}; mixes are {', '.join(MIXES)}"
+            )
         if not any(weight > 0 for weight in self.mix.values()) or any(weight < 0 for weight in self.mix.values()):
             raise ConfigError("span kind weights must not be negative, and at least one must be above 0")
         if not 1 <= self.min_chars <= self.max_chars:
@@ -111,8 +96,8 @@ class Recipe:
 
     @classmethod
     def of(cls, settings: SpanSettings) -> Recipe:
-        """Builds the recipe from user settings; the default mix if no kind is named."""
-        mix = settings.mix() or dict(DEFAULT_MIX)
+        """Builds the recipe from user settings; the default mix if neither a kind nor a mix is named."""
+        mix = expand_mix(settings.mix()) or dict(DEFAULT_MIX)
         return cls(mix=mix, min_chars=settings.min_chars, max_chars=settings.max_chars)
 
 
@@ -191,6 +176,8 @@ class _Chooser:
             candidates = self._draw_chars(rng)
         elif kind == "multi_line":
             candidates = self._draw_runs(rng)
+        elif kind in CURSOR_KINDS:
+            candidates = self._draw_cursors(kind, rng)
         else:
             candidates = self._draw_lines(rng)
         for start, end in candidates:
@@ -241,6 +228,13 @@ class _Chooser:
             if ends:
                 last = max((last for last in ends if last <= wanted), default=ends[0])
                 yield lines[first].start, lines[last].end
+
+    def _draw_cursors(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:
+        lines, max_chars = self._runs(), self.recipe.max_chars
+        for _ in range(min(TRIES, 4 * len(lines))):
+            found = draw_cursor(lines, kind, rng, max_lines=MAX_LINES, max_chars=max_chars)
+            if found:
+                yield found
 
     def _runs(self) -> Lines:
         if self._masked is None:

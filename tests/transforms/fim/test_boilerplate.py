@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from transforms.fim import spans as spans_module
 from transforms.fim.boilerplate import boilerplate
-from transforms.fim.spans import KINDS, Recipe, choose_spans
+from transforms.fim.kinds import KINDS
+from transforms.fim.spans import Recipe, choose_spans
 from transforms.languages.lookup import find_language
 from transforms.rows.row import content_sha256
 
