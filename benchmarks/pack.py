@@ -31,7 +31,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.processes import watch  # noqa: E402
 from model.tokenizer import Tokenizer  # noqa: E402
-from transforms.fim.spans import LINE_KINDS, Recipe, choose_spans  # noqa: E402
+from transforms.fim.kinds import LINE_KINDS  # noqa: E402
+from transforms.fim.spans import Recipe, choose_spans  # noqa: E402
 from transforms.languages.grammars import SYNTAX_KINDS  # noqa: E402
 from transforms.packing.documents import DocumentRecipe, SourceFile  # noqa: E402
 from transforms.packing.facts import read_facts  # noqa: E402

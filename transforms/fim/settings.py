@@ -16,7 +16,7 @@ class SpanSettings(Settings):
 
     span_kinds: tuple[str, ...] = setting(
         (),
-        help="Span kinds with weights, e.g. single_line=3 block=1; default: the built-in mix.",
+        help="Span kinds or mixes (default, ide) with weights, e.g. single_line=3 block=1, or ide.",
         metavar="KIND=WEIGHT",
     )
     min_chars: int = setting(3, help="Minimum middle length in characters.", minimum=1, metavar="CHARS")

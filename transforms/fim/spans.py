@@ -7,14 +7,17 @@
 1. For target number i, a random generator is seeded from job seed, content hash, recipe version and i alone.
 2. It samples a kind by the recipe's weights, among those still possible for this file.
 3. It samples candidates of the kind uniformly (nodes of a file over `WINDOW_BYTES` from a uniformly sampled window)
-   and takes the first of up to `TRIES` that satisfies the length bounds and is not a duplicate. If a kind yields
-   nothing, it is dropped and another is sampled.
+   and takes the first of up to `TRIES` that satisfies the length bounds and is not a duplicate; one that lies wholly in
+   the license header or the import block only with probability `BOILERPLATE_SHARE`. If a kind yields nothing, it is
+   dropped and another is sampled.
 4. If the language has no grammar or the parse was refused, syntax kinds yield nothing, and lines are chosen
    (`single_line`, then `multi_line`) if the mix has no other kind. The span records its actual kind.
 
 The suffix starts at a natural point: at a line's end, or at the end of a syntax node or of the text inside its
 brackets. Only `random_chars` cuts anywhere (but never within a CRLF). A byte-order mark stays in the prefix. A middle
-is never empty, never blank, and neither starts nor ends with whitespace, except in `random_chars`.
+is never empty, never blank, and neither starts nor ends with whitespace, except in `random_chars`, and in `line_end`,
+which starts with the line's end. `multi_line` takes runs of lines that belong together, with balanced brackets
+(`transforms.fim.line_runs`); what an editor asks for is in `transforms.fim.cursors`.
 
 Cost: a parse, and one query of a window per sampled node, see `transforms.languages.syntax`; without a parse, two
 passes over the text. Sources: natural suffixes: "CodeGemma: Open Code Models Based on Gemma", arXiv 2406.11409;
@@ -27,22 +30,25 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 import tree_sitter
 
 from model.errors import ConfigError
+from transforms.fim.boilerplate import BOILERPLATE_SHARE, boilerplate
+from transforms.fim.cursors import CURSOR_KINDS, draw_cursor
+from transforms.fim.kinds import DEFAULT_MIX, KINDS, LINE_KINDS, MIXES, expand_mix
+from transforms.fim.line_runs import Lines
 from transforms.fim.settings import SpanSettings
 from transforms.languages import syntax
 from transforms.languages.grammars import SYNTAX_KINDS, grammar_name
+from transforms.languages.lookup import find_language
 from transforms.rows.row import derive_seed
 
-LINE_KINDS: Final = ("single_line", "multi_line")
-KINDS: Final = (*LINE_KINDS, "random_chars", *SYNTAX_KINDS)
-
-# Increase it whenever the same input would give other spans: it is part of the seeds and of every row's lineage.
-RECIPE_VERSION: Final = "2"
+# Increase it whenever the same input would give other spans: it is part of every row's lineage.
+RECIPE_VERSION: Final = "3"
+# Part of the seeds: that of recipe 2, so that the kinds which recipe 3 left alone give the same spans as before.
+_SEED_VERSION: Final = "2"
 
 TRIES: Final = 48
 
@@ -50,22 +56,6 @@ TRIES: Final = 48
 WINDOW_BYTES: Final = 16_384
 MAX_LINES: Final = 20
 _BOM: Final = "\ufeff"
-
-DEFAULT_MIX: Final[Mapping[str, float]] = MappingProxyType(
-    {
-        "single_line": 3.0,
-        "multi_line": 2.0,
-        "random_chars": 0.5,
-        "expression": 1.0,
-        "argument_list": 0.5,
-        "statement": 1.0,
-        "block": 1.0,
-        "function_body": 1.0,
-        "class_body": 0.25,
-        "docstring": 0.5,
-        "comment": 0.25,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +84,9 @@ class Recipe:
     def __post_init__(self) -> None:
         unknown = sorted(set(self.mix) - set(KINDS))
         if unknown:
-            raise ConfigError(f"unknown span kind {', '.join(unknown)}; kinds are {', '.join(KINDS)}")
+            raise ConfigError(
+                f"unknown span kind {', '.join(unknown)}; kinds are {', '.join(KINDS)}; mixes are {', '.join(MIXES)}"
+            )
         if not any(weight > 0 for weight in self.mix.values()) or any(weight < 0 for weight in self.mix.values()):
             raise ConfigError("span kind weights must not be negative, and at least one must be above 0")
         if not 1 <= self.min_chars <= self.max_chars:
@@ -104,8 +96,8 @@ class Recipe:
 
     @classmethod
     def of(cls, settings: SpanSettings) -> Recipe:
-        """Builds the recipe from user settings; the default mix if no kind is named."""
-        mix = settings.mix() or dict(DEFAULT_MIX)
+        """Builds the recipe from user settings; the default mix if neither a kind nor a mix is named."""
+        mix = expand_mix(settings.mix()) or dict(DEFAULT_MIX)
         return cls(mix=mix, min_chars=settings.min_chars, max_chars=settings.max_chars)
 
 
@@ -133,10 +125,10 @@ def choose_spans(
         path: The file's path, for its extension.
     """
     recipe = recipe or Recipe()
-    chooser = _Chooser(text, grammar_name(language, path), recipe)
+    chooser = _Chooser(text, language, path, recipe)
     chosen: list[Span] = []
     for index in range(count):
-        rng = random.Random(derive_seed(job_seed, content_sha256, "spans", RECIPE_VERSION, index))
+        rng = random.Random(derive_seed(job_seed, content_sha256, "spans", _SEED_VERSION, index))
         span = chooser.draw(rng, taken={(span.start, span.end) for span in chosen})
         if span is None:
             break
@@ -147,10 +139,13 @@ def choose_spans(
 class _Chooser:
     """Samples spans of one file; lines, the tree and the nodes of each kind are computed on first use."""
 
-    def __init__(self, text: str, grammar: str | None, recipe: Recipe):
+    def __init__(self, text: str, language: str, path: str, recipe: Recipe):
         self.text = text
-        self.grammar = grammar
+        self.language = find_language(language, path)
+        self.grammar = grammar_name(language, path)
         self.recipe = recipe
+        self._masked: Lines | None = None
+        self._head: tuple[tuple[int, int], ...] | None = None
         self._lines: list[str] | None = None
         self._ends: list[int] = []
         self._source: syntax.Source | None = None
@@ -179,19 +174,30 @@ class _Chooser:
             candidates = self._draw_nodes(kind, rng)
         elif kind == "random_chars":
             candidates = self._draw_chars(rng)
+        elif kind == "multi_line":
+            candidates = self._draw_runs(rng)
+        elif kind in CURSOR_KINDS:
+            candidates = self._draw_cursors(kind, rng)
         else:
-            candidates = self._draw_lines(kind, rng)
+            candidates = self._draw_lines(rng)
         for start, end in candidates:
-            if (start, end) not in taken and self._fits(start, end):
+            if (start, end) in taken or not self._fits(start, end):
+                continue
+            if not self._is_boilerplate(start, end) or rng.random() < BOILERPLATE_SHARE:
                 return start, end
         return None
+
+    def _is_boilerplate(self, start: int, end: int) -> bool:
+        if self._head is None:
+            self._head = boilerplate(self.text, self.language)
+        return any(first <= start and end <= last for first, last in self._head)
 
     def _fits(self, start: int, end: int) -> bool:
         if not self.recipe.min_chars <= end - start <= self.recipe.max_chars:
             return False
         return not self.text[start:end].isspace() and not self.text.startswith(_BOM, start)
 
-    # Each of the three methods yields up to TRIES character ranges, sampled uniformly.
+    # Each of these methods yields up to TRIES character ranges, sampled uniformly.
 
     def _draw_chars(self, rng: random.Random) -> Iterator[tuple[int, int]]:
         first = len(_BOM) if self.text.startswith(_BOM) else 0
@@ -206,19 +212,34 @@ class _Chooser:
         """Returns the offset, moved before a CRLF that it would split."""
         return offset - 1 if offset > 0 and self.text.startswith("\r\n", offset - 1) else offset
 
-    def _draw_lines(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:
+    def _draw_lines(self, rng: random.Random) -> Iterator[tuple[int, int]]:
         count = self._num_lines()
         for _ in range(min(TRIES, 4 * count)):
-            first = rng.randrange(count)
-            last = first
-            if kind == "multi_line":
-                last = first + rng.randint(1, MAX_LINES - 1)
-                if last >= count:
-                    continue
-            start, first_end = self._line(first)
-            last_start, end = self._line(last)
-            if start < first_end and last_start < end:  # first and last line are not blank
+            start, end = self._line(rng.randrange(count))
+            if start < end:  # not blank
                 yield start, end
+
+    def _draw_runs(self, rng: random.Random) -> Iterator[tuple[int, int]]:
+        lines, recipe = self._runs(), self.recipe
+        for _ in range(min(TRIES, 4 * len(lines))):
+            first = rng.randrange(len(lines))
+            wanted = first + rng.randint(1, MAX_LINES - 1)
+            ends = [last for last in lines.run_ends(first, MAX_LINES, recipe.max_chars) if last > first]
+            if ends:
+                last = max((last for last in ends if last <= wanted), default=ends[0])
+                yield lines[first].start, lines[last].end
+
+    def _draw_cursors(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:
+        lines, max_chars = self._runs(), self.recipe.max_chars
+        for _ in range(min(TRIES, 4 * len(lines))):
+            found = draw_cursor(lines, kind, rng, max_lines=MAX_LINES, max_chars=max_chars)
+            if found:
+                yield found
+
+    def _runs(self) -> Lines:
+        if self._masked is None:
+            self._masked = Lines(self.text, self.language)
+        return self._masked
 
     def _num_lines(self) -> int:
         if self._lines is None:

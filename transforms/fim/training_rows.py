@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import fim_document, path_line_text
-from transforms.fim.spans import DEFAULT_MIX, Recipe, choose_spans
+from transforms.fim.kinds import DEFAULT_MIX
+from transforms.fim.spans import Recipe, choose_spans
 from transforms.fim.windows import fit_window
 from transforms.rows.row import Row, derive_seed
 
