@@ -35,7 +35,7 @@ from transforms.tasks.shared import open_tokenizer, read_source
 
 TABLES: Final = Path(__file__).parent.parent / "tests" / "transforms" / "documentation" / "answers"
 _MARK: Final = re.compile(r"^(===|\+\+\+|---) (\S.*)$", re.M)
-_HAS_OWN_FORM: Final = re.compile(r'\A\s*(?:```|"""|/\*\*|//)')
+_HAS_OWN_FORM: Final = re.compile(r'\A\s*(?:[^\n`]*\n\s*)?(?:```|"""|/\*|//)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,9 @@ def main() -> None:
 
 def _shares(figures: list[int]) -> str:
     kept, good, refused, bad = figures
-    return f"good kept {kept:3} of {good:3} ({kept / good:.1%}), bad refused {refused:3} of {bad:3} ({refused / bad:.1%})"
+    return (
+        f"good kept {kept:3} of {good:3} ({kept / good:.1%}), bad refused {refused:3} of {bad:3} ({refused / bad:.1%})"
+    )
 
 
 if __name__ == "__main__":

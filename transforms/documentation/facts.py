@@ -9,14 +9,17 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from xml.etree import ElementTree
 
 import docstring_parser
-from docstring_parser.common import DocstringReturns
+from docstring_parser.common import DocstringParam, DocstringReturns
 
+from transforms.documentation.defaults import stated_default
+from transforms.documentation.examples import without_examples
+from transforms.documentation.foreign import foreign_form
 from transforms.documentation.sections import canonical_sections, with_colons
 
 PythonStyle = Literal["google", "numpy", "rest", "epytext"]
@@ -37,12 +40,14 @@ _PARSERS: Final = {
 _NOTHING: Final = re.compile(r"\W*(?:none|nothing)\b\W*\Z|\W*none\s*[:-]", re.I)
 # JSDoc, Javadoc, KDoc, Doxygen: @param {type} [name=default] text; Doxygen also \param[in] name.
 _TAG = re.compile(
-    r"[@\\](?P<tag>params?|arg|argument|tparam|typeparam|template|returns?|result|retval|yields?|throws?|exception)\b"
+    r"[@\\](?P<tag>params?|arg|argument|tparam|typeparam|typeParam|template|property|returns?|result|retval|yields?|"
+    r"throws?|exception)\b"
     r"(?:\[[a-z, ]*\])?[ \t]*(?:\{(?P<type>[^{}\n]*(?:\{[^{}\n]*\}[^{}\n]*)*)\})?[ \t]*(?P<name>\S*)"
 )
 _XML = re.compile(
     r"<(?P<tag>param|typeparam|returns|value|exception)\b(?:\s+(?:name|cref)\s*=\s*(?P<quote>[\"'])(?P<name>.*?)(?P=quote))?"
 )
+_XML_PARAMETER = re.compile(r"<param\s+name\s*=\s*[\"'](?P<name>\w+)[\"']\s*>(?P<text>.*?)</param>", re.S)
 # Kernel-doc and gtk-doc: `@width: how wide it is`; Doxygen's own commands may have a colon too.
 _KERNEL_DOC = re.compile(
     r"^[ \t]*@(?!(?:brief|note|todo|returns?|see|sa|warning|author|file|date|since|deprecated|details|attention|bug|"
@@ -63,8 +68,14 @@ class DocFacts:
 
     Args:
         prose: All of its text, without XML tags.
+        told: The same without examples, to be judged as prose.
         summary: Its first paragraph on one line, without tags.
         parameters: Names that it documents, in order, without stars and defaults.
+        parameter_types: The types that it states for them, as written.
+        defaults: The literals that it states as their defaults.
+        type_parameters: Names that it documents as type parameters.
+        mentioned: Names that it describes otherwise: properties (KDoc), and names in its prose that are marked as code.
+        sections: Rust: which of `errors` and `panics` it has.
         has_result: Whether it mentions a returned or yielded value.
         result_type: The type that it states for that value, as written; "" if it states none.
         raises: Types that it says are raised.
@@ -76,7 +87,13 @@ class DocFacts:
 
     prose: str
     summary: str
+    told: str = ""
     parameters: tuple[str, ...] = ()
+    parameter_types: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    type_parameters: tuple[str, ...] = ()
+    mentioned: frozenset[str] = frozenset()
+    sections: tuple[str, ...] = ()
     has_result: bool = False
     result_type: str = ""
     raises: tuple[str, ...] = ()
@@ -92,60 +109,16 @@ def read_facts(text: str, grammar: str) -> DocFacts:
     >>> read_facts("Area.\\n\\n@param w width\\n@return the area", "java").parameters
     ('w',)
     """
-    facts = _READERS.get(grammar, _tags)(text, grammar)
-    return replace(facts, foreign_form=foreign_form(text, grammar))
+    bare = without_examples(text, grammar)
+    # Sections and XML are read as they are written: an example is one of their parts.
+    facts = _READERS.get(grammar, _tags)(text if grammar in ("python", "csharp") else bare, grammar)
+    told = _without_tags(bare) if grammar == "csharp" else bare
+    prose = facts.prose if grammar == "csharp" else text
+    return replace(facts, prose=prose, told=told, foreign_form=foreign_form(bare, grammar))
 
 
 def _go(text: str, _grammar: str) -> DocFacts:
     return DocFacts(prose=text, summary=_summary(text))
-
-
-# Line starts that only one language's documentation has. They are not foreign in the languages listed with them; C and
-# C++ have borrowed nearly all of them.
-_FOREIGN: Final[dict[str, tuple[re.Pattern[str], tuple[str, ...]]]] = {
-    "reST fields": (re.compile(r"^[ \t]*:(param|type|returns?|rtype|raises?)\b[^:\n]*:", re.M), ("python",)),
-    "tags": (
-        re.compile(r"^[ \t]*[@\\](param|returns?|throws|exception)\b", re.M),
-        ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp", "python"),
-    ),
-    # Python's epytext has the same tags, each with a colon: `@param w: The width.`
-    "JSDoc tags": (
-        re.compile(r"^[ \t]*[@\\](param|returns?|throws|exception)\b(?![^:\n]*:)", re.M),
-        ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp", "go", "rust", "csharp"),
-    ),
-    "XML tags": (re.compile(r"^[ \t]*<(summary|param name=|returns>|exception cref=)", re.M), ("csharp", "c", "cpp")),
-    "NumPy sections": (
-        re.compile(r"^[ \t]*(Parameters|Returns|Yields|Raises)[ \t]*\r?\n[ \t]*-{3,}[ \t]*$", re.M),
-        ("python",),
-    ),
-    "Google sections": (
-        re.compile(
-            r"^[ \t]*(Args|Arguments|Params|Parameters|Returns|Raises|Throws|Yields):[ \t]*\r?\n(?:[ \t]*\r?\n)?"
-            r"(?:[ \t]+\S|[-*] )",
-            re.M,
-        ),
-        ("python", "c", "cpp"),
-    ),
-    "Markdown headings": (
-        re.compile(r"^[ \t]*#+[ \t]*(Arguments?|Args|Param(?:eter)?s?|Returns?|Raises)\b", re.M),
-        ("rust",),
-    ),
-    "bold headings": (
-        re.compile(r"^[ \t]*\*\*(Arguments?|Args|Param(?:eter)?s?|Returns?|Raises|Throws|Errors)\b\W*$", re.M),
-        (),
-    ),
-    "a comment's delimiters": (re.compile(r"^[ \t]*(/\*\*|\*/|///)(?=\s|$)", re.M), ("rust", "csharp", "c", "cpp")),
-}
-
-
-def foreign_form(text: str, grammar: str) -> str:
-    """Returns the form of another language's documentation that occurs in a text; "" for none.
-
-    >>> foreign_form("Area.\\n\\n@param w width", "python"), foreign_form("Area.\\n\\n@param w width", "java")
-    ('JSDoc tags', '')
-    """
-    fitting = (form for form, (lines, home) in _FOREIGN.items() if grammar not in home and lines.search(text))
-    return next(fitting, "")
 
 
 def _summary(text: str) -> str:
@@ -161,15 +134,21 @@ def _python(text: str, _grammar: str) -> DocFacts:
     parsed = _parsed(clean, styles[0])
     if parsed is None:
         return DocFacts(prose=text, summary=_summary(clean), style=styles[0], is_broken=True)
-    names = [name for param in parsed.params if param.args[0] != "attribute" for name in _names(param.arg_name)]
+    described = [
+        (name, param) for param in parsed.params if param.args[0] != "attribute" for name in _names(param.arg_name)
+    ]
     results = [item for item in parsed.meta if item.args and item.args[0] in _RESULT_WORDS and not _is_nothing(item)]
-    types = [item.type_name for item in results if isinstance(item, DocstringReturns) and item.type_name]
+    returned = [item for item in results if isinstance(item, DocstringReturns) and item.type_name]
+    types = [item.type_name for item in returned if item.type_name and not item.is_generator]
+    types += _RTYPE.findall(clean) if not returned else []
     raises = tuple((item.type_name or "").split(".")[-1] for item in parsed.raises if item.type_name)
     return DocFacts(
         prose=text,
         summary=" ".join((parsed.short_description or "").split()),
-        parameters=tuple(names),
-        has_result=bool(results) or re.search(r"^:rtype:[ \t]*(?!None\b)\S", clean, re.M) is not None,
+        parameters=tuple(name for name, _ in described),
+        parameter_types={name: param.type_name for name, param in described if param.type_name},
+        defaults=_stated({name: _description(param) for name, param in described}),
+        has_result=bool(results) or _RTYPE.search(clean) is not None,
         result_type=types[0] if types else "",
         raises=raises,
         style=styles[0],
@@ -192,6 +171,7 @@ def _is_nothing(item: docstring_parser.common.DocstringMeta) -> bool:
     return _NOTHING.match(told) is not None
 
 
+_RTYPE: Final = re.compile(r"^:rtype:[ \t]*(?!None\b)(\S.*)$", re.M)
 _RESULT_WORDS: Final = ("return", "returns", "yield", "yields", "rtype")
 
 
@@ -204,33 +184,68 @@ def _names(written: str) -> list[str]:
     return [name for name in names if name]
 
 
+def _description(param: DocstringParam) -> str:
+    """All that is said of a parameter; NumPy's `int, default 3` is read apart by the parser."""
+    default = f" Default: {param.default}." if param.default else ""
+    return f"{param.type_name or ''}. {param.description or ''}{default}"
+
+
+def _stated(descriptions: Mapping[str, str]) -> dict[str, str]:
+    return {name: literal for name, told in descriptions.items() if (literal := stated_default(told))}
+
+
 def _tags(text: str, grammar: str) -> DocFacts:
-    parameters: list[str] = []
+    parameters, has_result = _c_sections(text) if grammar in ("c", "cpp") else ([], False)
+    type_parameters: list[str] = []
     raises: list[str] = []
-    has_result, result_type = False, ""
-    if grammar in ("c", "cpp"):
-        parameters, has_result = _c_sections(text)
-    for found in _TAG.finditer(text):
-        tag, name = found["tag"], found["name"]
-        if tag.startswith(("param", "arg")):
-            if name.startswith("<"):  # Javadoc: @param <T> describes a type parameter
-                continue
+    properties: list[str] = []
+    types: dict[str, str] = {}
+    told: dict[str, str] = {}
+    result_type = ""
+    found = list(_TAG.finditer(text))
+    for tag, following in itertools.zip_longest(found, found[1:]):
+        kind, name, type_name = tag["tag"], tag["name"], (tag["type"] or "").strip()
+        description = text[tag.end() : following.start() if following else len(text)]
+        if kind in _TYPE_TAGS or (kind == "param" and name.startswith("<")):
+            type_parameters += _TYPE_NAME.findall(_TYPE_NAMES.match(name + description)[0])  # type: ignore[index]
+        elif kind == "property":
+            properties += _names(name)
+        elif kind.startswith(("param", "arg")):
             # JSDoc: @param {string} options.name describes a part of `options`.
-            parameters += [n.split(".")[0].removesuffix("[]") for n in _names(name)]
-        elif tag.startswith(("return", "result", "retval", "yield")):
-            has_result = has_result or (found["type"] or "").strip().lower() not in ("void", "undefined")
-            result_type = result_type or (found["type"] or "").strip()
-        elif tag.startswith(("throw", "exception")):
-            raised = found["type"] or name
+            own = [n.split(".")[0].removesuffix("[]") for n in _names(name)]
+            parameters += own
+            if "." not in name and len(own) == 1:
+                types |= {own[0]: type_name} if type_name else {}
+                told[own[0]] = f"default: {name.strip('[]').partition('=')[2]}. " if "=" in name else ""
+                told[own[0]] += _BLANK_LINE.split(description, maxsplit=1)[0]
+        elif kind.startswith(("return", "result", "retval", "yield")):
+            has_result = has_result or type_name.lower() not in _NO_RESULT
+            result_type = result_type or (type_name if not kind.startswith("yield") else "")
+        elif kind.startswith(("throw", "exception")):
+            raised = tag["type"] or name
             raises += [re.split(r"[.:]+", raised.strip("{}"))[-1]] if raised else []
     return DocFacts(
         prose=text,
         summary=_summary(text),
         parameters=tuple(dict.fromkeys(parameters)),
+        parameter_types=types,
+        defaults=_stated(told),
+        type_parameters=tuple(dict.fromkeys(type_parameters)),
+        mentioned=frozenset([*properties, *_MARKED.findall(text)]),
         has_result=has_result,
         result_type=result_type,
         raises=tuple(name for name in raises if name[:1].isupper() or name.endswith("_error")),
     )
+
+
+_TYPE_TAGS: Final = ("tparam", "typeparam", "typeParam", "template")
+# `T`, `<T>`, `K, V`, `...Args`
+_TYPE_NAMES: Final = re.compile(r"[<\[.]*[\w$]*[>\].]*(?:[ \t]*,[ \t]*[\w$]+(?=[\s,]))*")
+_TYPE_NAME: Final = re.compile(r"[\w$]+")
+_BLANK_LINE: Final = re.compile(r"\n[ \t]*\n")
+_NO_RESULT: Final = ("void", "undefined", "promise<void>", "promise<undefined>", "promise.<void>")
+# A name that is marked as code: Markdown's `name`, KDoc's [name], Javadoc's {@code name}.
+_MARKED: Final = re.compile(r"(?:`|\[|\{@code +|<code>)(\w+)(?:`|\]|\}|</code>)")
 
 
 def _c_sections(text: str) -> tuple[list[str], bool]:
@@ -243,14 +258,21 @@ def _c_sections(text: str) -> tuple[list[str], bool]:
 def _xml(text: str, _grammar: str) -> DocFacts:
     found = list(_XML.finditer(text))
     inside = re.search(r"<summary>(.*?)(</summary>|$)", text, re.S)
+    described = {m["name"]: m["text"] for m in _XML_PARAMETER.finditer(text)}
     return DocFacts(
-        prose=re.sub(r"<[^>]*>", "", text).strip(),
+        prose=_without_tags(text),
         summary=" ".join((inside[1] if inside else re.sub(r"<[^>]*>", " ", text)).split()),
         parameters=tuple(m["name"] for m in found if m["tag"] == "param" and m["name"]),
+        defaults=_stated(described),
+        type_parameters=tuple(m["name"] for m in found if m["tag"] == "typeparam" and m["name"]),
         has_result=any(m["tag"] == "returns" for m in found),
         raises=tuple(m["name"].split(".")[-1] for m in found if m["tag"] == "exception" and m["name"]),
         is_broken=not is_well_formed(text),
     )
+
+
+def _without_tags(text: str) -> str:
+    return re.sub(r"<[^>]*>", "", text).strip()
 
 
 def is_well_formed(text: str) -> bool:
@@ -277,7 +299,15 @@ def _rust(text: str, _grammar: str) -> DocFacts:
             parameters += [name for item in _RUST_ITEM.finditer(body) for name in _names(item["name"] or item["bare"])]
         elif head.startswith("return"):
             has_result = True
-    return DocFacts(prose=text, summary=_summary(text), parameters=tuple(parameters), has_result=has_result)
+    heads = tuple(section["head"].lower() for section in sections)
+    return DocFacts(
+        prose=text,
+        summary=_summary(text),
+        parameters=tuple(parameters),
+        mentioned=frozenset(_MARKED.findall(text)),
+        sections=tuple(head for head in heads if head in ("errors", "panics")),
+        has_result=has_result,
+    )
 
 
 _READERS: Final[dict[str, Callable[[str, str], DocFacts]]] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from transforms.documentation.facts import foreign_form, read_facts
+from transforms.documentation.facts import read_facts
+from transforms.documentation.foreign import foreign_form
 from transforms.documentation.prose import (
     is_chatter,
     is_template,
