@@ -122,9 +122,8 @@ def main() -> None:
 
 def _shares(figures: list[int]) -> str:
     kept, good, refused, bad = figures
-    return (
-        f"good kept {kept:3} of {good:3} ({kept / good:.1%}), bad refused {refused:3} of {bad:3} ({refused / bad:.1%})"
-    )
+    good_kept = f"good kept {kept:3} of {good:3} ({kept / good:.1%})"
+    return f"{good_kept}, bad refused {refused:3} of {bad:3} ({refused / bad:.1%})"
 
 
 if __name__ == "__main__":

@@ -148,11 +148,8 @@ def raises_agree(symbol: Symbol, facts: DocFacts, body: str, grammar: str) -> bo
 def _rust_sections_agree(symbol: Symbol, facts: DocFacts, body: str) -> bool | None:
     if not facts.sections:
         return True
-    if "errors" in facts.sections:
-        is_plain = symbol.returns_value is False or any(map(_NO_ERROR.fullmatch, symbol.result_types))
-        if is_plain:
-            return False
-    if "panics" in facts.sections and body and not symbol.has_calls:
-        if not _MAY_PANIC.search(_RUST_COMMENT.sub("", body)):
-            return False
-    return None
+    is_plain = symbol.returns_value is False or any(map(_NO_ERROR.fullmatch, symbol.result_types))
+    if "errors" in facts.sections and is_plain:
+        return False
+    may_panic = symbol.has_calls or not body or _MAY_PANIC.search(_RUST_COMMENT.sub("", body)) is not None
+    return None if may_panic or "panics" not in facts.sections else False

@@ -271,8 +271,14 @@ def _xml(text: str, _grammar: str) -> DocFacts:
     )
 
 
+_REFERENCE: Final = re.compile(
+    r"<(?:see|seealso|paramref|typeparamref)\s+(?:cref|name|langword)\s*=\s*\"([^\"]*)\"\s*/>"
+)
+
+
 def _without_tags(text: str) -> str:
-    return re.sub(r"<[^>]*>", "", text).strip()
+    """Plain text; what a tag refers to stays as its name."""
+    return re.sub(r"<[^>]*>", "", _REFERENCE.sub(r"\1", text)).strip()
 
 
 def is_well_formed(text: str) -> bool:

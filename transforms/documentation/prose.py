@@ -29,8 +29,8 @@ _TEMPLATE = re.compile(
     r"\A\W*(?:description|summary|docstring|documentation)"
     r"(?: (?:of|for)(?: the)? (?:function|method|class|module))?(?: goes)?(?: here)?\W*\Z|"
     # A text that says that there is none.
-    r"\A\W*(?:(?:this|the)\b[^.\n]{0,60} (?:is|was|has|have) (?:not(?: yet)? (?:been )?(?:documented|described)|undocumented|"
-    r"no (?:documentation|description|docstring|comments?))|(?:undocumented|not (?:yet )?documented)|"
+    r"\A\W*(?:(?:this|the)\b[^.\n]{0,60} (?:is|was|has|have) (?:not(?: yet)? (?:been )?(?:documented|described)|"
+    r"undocumented|no (?:documentation|description|docstring|comments?))|(?:undocumented|not (?:yet )?documented)|"
     r"no (?:documentation|description|docs|docstring|summary|comment)(?: (?:is|was))?(?: yet)?"
     r"(?: (?:available|provided|given|found|yet|here|needed|necessary))?|to be (?:documented|written|described))"
     r"(?: yet| here| (?:for|of) [^.\n]{0,60})?\W*\Z",
@@ -68,10 +68,11 @@ _EMPTY_SECTION = re.compile(
 )
 _WORDS = re.compile(r"[^\W_]+")
 # Words that make a sentence out of a name.
-_AROUND_A_NAME: Final = frozenset(
-    "a an the this is function method class module for of documentation docs doc docstring comment comments javadoc "
-    "jsdoc tsdoc kdoc rustdoc godoc description summary".split()
-)
+_SMALL_WORDS = """
+    a an the this is function method class module for of documentation docs doc docstring comment comments javadoc jsdoc
+    tsdoc kdoc rustdoc godoc description summary
+"""
+_AROUND_A_NAME: Final = frozenset(_SMALL_WORDS.split())
 # Code in a line, where `[a, b)` is a range.
 _CODE_SPAN: Final = re.compile(r"`[^`\n]*`|\[[^\[\]()\n]*\)")
 _NAME_PARTS = re.compile(r"[0-9]+|[^\W\d_]+")
@@ -215,9 +216,9 @@ def is_unfinished(text: str) -> bool:
         return False
     if stripped.count("```") % 2:
         return True
-    prose = _CODE_SPAN.sub("", re.sub(r"```.*?```", "", stripped, flags=re.S))
+    prose = re.sub(r"```.*?```", "", stripped, flags=re.S)
     last_paragraph = re.split(r"\n\s*\n", prose)[-1]
-    if any(last_paragraph.count(opening) > last_paragraph.count(closing) for opening, closing in ("()", "[]")):
+    if _has_open_bracket(last_paragraph) and _has_open_bracket(_CODE_SPAN.sub("", last_paragraph)):
         return True
     if _EMPTY_SECTION.search(stripped):
         return True
@@ -225,6 +226,10 @@ def is_unfinished(text: str) -> bool:
     if re.fullmatch(r"[-=~#*>`:.|+]+|(?:>>>|\.\.\.|`|>|\.\.).*|\S+:|:[\w ]+:|.*\w://\S+", last_line):
         return False  # rules, code, quotations, heads, fields and addresses may end in any way
     return bool(_UNFINISHED.search(last_line))
+
+
+def _has_open_bracket(text: str) -> bool:
+    return any(text.count(opening) > text.count(closing) for opening, closing in ("()", "[]"))
 
 
 def repeats_name(name: str, text: str) -> bool:

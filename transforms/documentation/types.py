@@ -46,7 +46,7 @@ _NUMBERS: Final = frozenset({"int", "float", "bool"})
 _ITERABLE: Final = frozenset({"array", "map", "set", "string"})
 # What no generator returns.
 _CONCRETE: Final = frozenset(
-    "str int float bool bytes list dict tuple set string number boolean array map date".split()
+    (*_NUMBERS, "str", "bytes", "list", "dict", "tuple", "set", "string", "number", "boolean", "array", "map", "date")
 )
 _ALTERNATIVES: Final = re.compile(r"\s*\|\s*|\s+or\s+|\s*,\s*optional\b|\s*/\s*")
 _PROMISE: Final = re.compile(r"promise(?:like)?\.?<(?P<inner>.*)>", re.S)
@@ -89,7 +89,7 @@ def is_no_generator(documented: str, grammar: str) -> bool:
     (True, False)
     """
     told = _kinds(documented, grammar)
-    return bool(told) and told <= _CONCRETE
+    return told is not None and bool(told) and told <= _CONCRETE
 
 
 def _agrees_with_promise(documented: str, inner: str, grammar: str) -> bool | None:

@@ -1,10 +1,10 @@
 """Checks whether a documentation agrees with its symbol and is worth keeping, as named verdicts.
 
 Each verdict is True, False or None (not decidable from the syntax alone); `REASONS` has the rejection reason for each
-False one. Agreement: documented names are parameters (for a class: its constructor's); if it documents some parameters,
-it documents all; types and defaults that it states for them are the code's; it mentions a result only if there is one,
-with the right type; it names only raised types that the code can raise. Worth keeping: prose in the language's own form, not empty, not just the name, not cut off, not
-repetitive, no chatter, within the length bounds.
+False one. Agreement (`claims`): documented names are parameters (for a class: its constructor's); if it documents some
+parameters, it documents all; types and defaults that it states for them are the code's; it mentions a result only if
+there is one, with the right type; it names only raised types that the code can raise. Worth keeping (`prose`): prose in
+the language's own form, not empty, not just the name, not cut off, not repetitive, no chatter, within the bounds.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def verify(
         facts: Its claims (`read_facts`).
         grammar: The language.
         body: The symbol's code.
-        written: What the model wrote, if the place's own words stand before it (Go: the symbol's name): it must be worth
-            keeping alone. "" if that is the whole text.
+        written: What the model wrote, if the place's own words stand before it (Go: the symbol's name): it must be
+            worth keeping alone. "" if that is the whole text.
         was_cut: Whether generation stopped at its token limit.
         style: The required Python style; None accepts any one.
         bounds: Length limits.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import tree_sitter
 
 from transforms.symbols.signatures import Signatures
@@ -41,7 +43,7 @@ def _type(signatures: Signatures, parameter: Node) -> str:
 def _default(signatures: Signatures, parameter: Node) -> str:
     """What stands behind a parameter's equals sign; "" for nothing."""
     children = parameter.children
-    for sign, value in zip(children, children[1:], strict=False):
+    for sign, value in itertools.pairwise(children):
         if sign.type == "=":
             return signatures.text(value)
     clause = children[-1] if children else None
