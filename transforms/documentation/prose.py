@@ -105,6 +105,7 @@ _PYTHON_LINE: Final = re.compile(
     re.M,
 )
 _PYTHON_COMMENT: Final = re.compile(r"\s*#(?!\d)")  # `#12` is an issue
+_IS_MEMBER: Final = re.compile(r"\.\s*\w+\Z")
 _OUTSIDE_A_WORD: Final = re.compile(r"\A\W+|\W+\Z")
 _STARTS_WITH_FENCE: Final = re.compile("```|~~~")
 _INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # of Javadoc and JSDoc, of epytext
@@ -188,6 +189,8 @@ def _is_like_python(text: str) -> bool:
 
 def _is_lone_expression(text: str) -> bool:
     """Whether the full text is a member, a call or an element, as `self.width`; most languages write them alike."""
+    if text[-1:] not in tuple(")];") and "#" not in text and not _IS_MEMBER.search(text):
+        return False  # without the cost of a parse
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

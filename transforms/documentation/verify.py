@@ -9,6 +9,7 @@ the language's own form, not empty, not just the name, not cut off, not repetiti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -58,7 +59,8 @@ CLAIMS: Final = frozenset(
 )
 REQUIRED: Final = tuple(check for check in REASONS if check not in CLAIMS)
 
-_MIN_LETTERS = 3
+# At least three letters of any script.
+_LETTERS: Final = re.compile(r"(?:[\W\d_]*[^\W\d_]){3}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ def verify(
     own = without_examples(written, grammar) if written else facts.told
     texts = (own,) if own == facts.told else (own, facts.told)
     return {
-        "not_empty": sum(c.isalpha() for c in text) >= _MIN_LETTERS and not any(map(is_template, texts)),
+        "not_empty": _LETTERS.match(text) is not None and not any(map(is_template, texts)),
         "no_chatter": not any(map(is_chatter, texts)),
         "is_prose": not any(reads_as_code(part, grammar) for part in texts),
         "not_cut_off": not was_cut and not is_unfinished(facts.told),
