@@ -17,7 +17,7 @@ from typing import Final, Literal
 from xml.sax.saxutils import escape
 
 from model.errors import RecordError
-from transforms.documentation.facts import is_well_formed
+from transforms.documentation.reading import is_well_formed
 from transforms.languages.syntax import Source
 from transforms.symbols import Symbol
 from transforms.symbols.grammars import SYMBOL_GRAMMARS

@@ -24,7 +24,7 @@ from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
 from transforms.documentation.answers import documentation_of
-from transforms.documentation.facts import PythonStyle, read_facts
+from transforms.documentation.facts import PythonStyle
 from transforms.documentation.forms import (
     DOCUMENTED_LANGUAGES,
     Hole,
@@ -36,6 +36,7 @@ from transforms.documentation.forms import (
     without_delimiters,
     write_answer,
 )
+from transforms.documentation.reading import read_facts
 from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
 from transforms.documentation.verify import REASONS, REQUIRED, DocBounds, explain, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
