@@ -13,6 +13,8 @@ import warnings
 from collections import Counter
 from typing import Final
 
+from transforms.documentation.statements import is_code_line
+
 _CHATTER = re.compile(
     r"^\W*(?:(?:sure|certainly|of course|absolutely|okay)(?:\W*$|\W*[,.!:\u2014]|\s+(?:here|i|let|the following)\b)|"
     r"(?:here(?:['\u2019]s| is| are)|below is|i (?:can|will|have|am|would|think|see))\b)",
@@ -73,6 +75,10 @@ _SMALL_WORDS = """
     tsdoc kdoc rustdoc godoc description summary
 """
 _AROUND_A_NAME: Final = frozenset(_SMALL_WORDS.split())
+# `Documentation for ...`
+_ABOUT: Final = re.compile(
+    r"\A\W*(?:the )?(?:documentation|docs?|docstring|comment|description|summary|\w*docs?) (?:for|of) ", re.I
+)
 # Code in a line, where `[a, b)` is a range.
 _CODE_SPAN: Final = re.compile(r"`[^`\n]*`|\[[^\[\]()\n]*\)")
 _NAME_PARTS = re.compile(r"[0-9]+|[^\W\d_]+")
@@ -81,23 +87,6 @@ _HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _REPEATED_LINE = 3  # the same line this many times is a loop
 _NGRAM = 4
 _LEAST_NOVELTY = 0.5  # at least half of the text's 4-grams are distinct
-# A line that ends or starts like this is code in one of the languages with braces.
-_CODE_LINE: Final = re.compile(
-    r"[;{}]\s*$|^\s*(?:#include|import|package|using|const|let|var|function|func|fn|def|return|public|private|static|class)"
-    r"\b.*[;{(=:]\s*\S*$"
-)
-
-# Statements of languages that need no semicolon, and of the preprocessor; a sentence may begin with the same word.
-_STATEMENT: Final = re.compile(
-    r"\s*(?:#[ ]?(?:include|define|undef|ifdef|ifndef|pragma|endif)\b|"
-    r"(?:val|var|let|const|auto|final)\s+(?:mut\s+)?[\w<>\[\]&*?:, {}]+=(?!=)|"
-    r"(?:import|use|using|package|from)\s+[\w@{\"'*]+(?:[.:/*{}\"'][^\s]*|\s+import\s.*|\s+as\s+\w+)*;?$(?<=[\w*}\"';])|"
-    r"[A-Za-z_$*&][\w.$]*(?:\[[^\]\n]*\]|->[\w.]+|\(\)\.\w+)*\s+(?:[-+*/%|&^:]|<<|>>|\?\?)?=\s+\S|"
-    r"return\s+(?:[&*!-]{0,2}[\w.:$>-]+(?:[(\[{]|\s*(?:==|!=|<=|>=|[-+*/%<>?]|&&|\|\|)\s)|"
-    r"[\w.$]*\w;?$|[\"'`\[{(].*[\"'`\])}];?$|(?:nil|null|None),\s*\w+$)|"
-    r"throw\s+(?:new\s+)?[\w.:]+\(|raise\s+[\w.]+\(|\w+!\s*[(\[{]|\w+\([^()\n]*\)\s*\([^()\n]*\)\s*\{?$)"
-)
-
 # A decorator (a tag with nothing after it), a definition, an assignment, a call on `self` or the like.
 _PYTHON_LINE: Final = re.compile(
     r"@[\w.]+[ \t]*(?:\(|$)|(?:async )?def \w+[(:]|class \w+[(:]|(?:return|yield|await) (?:['\"\[({]|\w+[.(\[])|"
@@ -160,8 +149,7 @@ def reads_as_code(text: str, grammar: str) -> bool:
     if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first)) or _is_like_python(stripped)):
         return True
     lines = [line for line in _INLINE_TAG.sub("tag", first).splitlines() if line.strip()]
-    is_code = [_CODE_LINE.search(line) is not None or _STATEMENT.match(line) is not None for line in lines]
-    return bool(lines) and 2 * sum(is_code) > len(lines)
+    return bool(lines) and 2 * sum(map(is_code_line, lines)) > len(lines)
 
 
 def _is_python(text: str) -> bool:
@@ -244,9 +232,10 @@ def repeats_name(name: str, text: str) -> bool:
     if not name:
         return False
     parts = [part.lower() for part in _NAME_PARTS.findall(_HUMP.sub(" ", name))]
-    words = [word.lower() for word in _WORDS.findall(text)]
-    said = (parts, [name.lower()], parts * 2, [name.lower(), *parts])
-    return bool(words) and (words in said or _bare(words) in [_bare(one) or one for one in said])
+    words = [word.lower() for word in _WORDS.findall(_ABOUT.sub("", text))]
+    whole = "".join(parts)
+    said = {whole, whole * 2, "".join(_bare(parts)), "".join(_bare(parts * 2))} - {""}
+    return bool(words) and ("".join(words) in said or "".join(_bare(words)) in said)
 
 
 def _bare(words: list[str]) -> list[str]:
