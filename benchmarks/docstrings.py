@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 
 from model.engine.requests import Completion
 from model.errors import RecordError
-from transforms.documentation.facts import read_facts
 from transforms.documentation.forms import DOCUMENTED_LANGUAGES, cut_hole, without_delimiters, write_answer
+from transforms.documentation.reading import read_facts
 from transforms.generation.stages import Answers, RowStages
 from transforms.languages.grammars import grammar_name
 from transforms.rows.row import Row, SourceRef, content_sha256

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from xml.sax.saxutils import escape
 
 from model.errors import RecordError
-from transforms.documentation.facts import is_well_formed
+from transforms.documentation.reading import is_well_formed
 from transforms.languages.syntax import Source
 from transforms.symbols import Symbol
 from transforms.symbols.grammars import SYMBOL_GRAMMARS
@@ -208,13 +208,25 @@ def read_answer(hole: Hole, answer: str) -> str:
     return "\n".join([f"{words} {text[0]}".strip(), *text[1:]]).strip()
 
 
+def own_words(hole: Hole, text: str) -> str:
+    """Returns a documentation's plain text without the words of the hole's opener (Go: the symbol's name): what the
+    model wrote.
+    """
+    said = _words_of_opener(hole)
+    return text[len(said) :].lstrip() if said and text.startswith(f"{said} ") else text
+
+
+def _words_of_opener(hole: Hole) -> str:
+    said = re.sub(r"\s*<summary>.*", "<summary>", hole.opener.strip(), flags=re.DOTALL)
+    return re.sub(r"^(/\*\*|//[/!]?|r?\"\"\")\s*", "", said).strip()
+
+
 def write_answer(hole: Hole, text: str) -> str:
     """Writes plain text in the hole's form: the reverse of `read_answer`, for chat models' answers.
 
     The first line follows the opener; words that the opener already contains are not repeated.
     """
-    said = re.sub(r"\s*<summary>.*", "<summary>", hole.opener.strip(), flags=re.DOTALL)
-    said = re.sub(r"^(/\*\*|//[/!]?|r?\"\"\")\s*", "", said).strip()
+    said = _words_of_opener(hole)
     body = text.strip()
     if said and body.startswith(said):
         body = body[len(said) :].lstrip()

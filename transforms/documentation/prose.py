@@ -13,6 +13,8 @@ import warnings
 from collections import Counter
 from typing import Final
 
+from transforms.documentation.statements import is_code_line
+
 _CHATTER = re.compile(
     r"^\W*(?:(?:sure|certainly|of course|absolutely|okay)(?:\W*$|\W*[,.!:\u2014]|\s+(?:here|i|let|the following)\b)|"
     r"(?:here(?:['\u2019]s| is| are)|below is|i (?:can|will|have|am|would|think|see))\b)",
@@ -27,18 +29,33 @@ _GOODBYE = re.compile(
 _TEMPLATE = re.compile(
     r"\A\W*(?-i:TODO|FIXME|TBD|XXX)\b|(?<!\w)_(?:summary|description|type)_(?!\w)|"
     r"\A\W*(?:description|summary|docstring|documentation)"
-    r"(?: (?:of|for)(?: the)? (?:function|method|class|module))?(?: goes)?(?: here)?\W*\Z",
+    r"(?: (?:of|for)(?: the)? (?:function|method|class|module))?(?: goes)?(?: here)?\W*\Z|"
+    # A text that says that there is none.
+    r"\A\W*(?:(?:this|the)\b[^.\n]{0,60} (?:is|was|has|have) (?:not(?: yet)? (?:been )?(?:documented|described)|"
+    r"undocumented|no (?:documentation|description|docstring|comments?))|(?:undocumented|not (?:yet )?documented)|"
+    r"no (?:documentation|description|docs|docstring|summary|comment)(?: (?:is|was))?(?: yet)?"
+    r"(?: (?:available|provided|given|found|yet|here|needed|necessary))?|to be (?:documented|written|described))"
+    r"(?: yet| here| (?:for|of) [^.\n]{0,60})?\W*\Z",
     re.I,
 )
 _REFUSAL = re.compile(
     r"^\W*(?:i(?:['\u2019]m| am) (?:sorry|unable|not able|afraid)|"
     r"i (?:can(?:not|['\u2019]t)|could not|couldn['\u2019]t|do not|don['\u2019]t|won['\u2019]t)|"
-    r"sorry|unfortunately,? i|as an ai|as a language model)\b",
+    r"i apologi[sz]e|sorry|unfortunately,? i|unfortunately\b[^\n]{0,80}\bi (?:can|do|am|won)|"
+    r"as an ai|as a (?:large )?language model)\b",
+    re.I,
+)
+# Asking for what was already given.
+_ASKS_FOR_CODE = re.compile(
+    r"^\W*(?:(?:could|can|would|will) you (?:please )?(?:provide|share|give|send|paste|show|clarify|tell)|"
+    r"please (?:provide|share|give|send|paste|show)\b[^.\n]{0,40}"
+    r"\b(?:code|function|method|class|snippet|context|implementation|definition|details|information)|"
+    r"what (?:code|function|method|class) (?:do|would|should) )\b",
     re.I,
 )
 # A text that ends with one of these is unfinished.
 _UNFINISHED = re.compile(
-    r"(?:[,;(\[{:\-/&+=<]|\b(?:a|an|and|as|at|be|but|by|for|from|if|in|into|is|of|on|or|than|that|the|this|to|when|where|"
+    r"(?:[,;(\[{:\-/&+=<]|(?<![-\w])(?:a|an|and|as|at|be|but|by|for|from|if|in|into|is|of|on|or|than|that|the|this|to|when|where|"
     r"which|whose|with))\s*$",
     re.I,
 )
@@ -53,26 +70,33 @@ _EMPTY_SECTION = re.compile(
 )
 _WORDS = re.compile(r"[^\W_]+")
 # Words that make a sentence out of a name.
-_AROUND_A_NAME: Final = frozenset(("a", "an", "the", "this", "is", "function", "method", "class", "module"))
+_SMALL_WORDS = """
+    a an the this is function method class module for of documentation docs doc docstring comment comments javadoc jsdoc
+    tsdoc kdoc rustdoc godoc description summary
+"""
+_AROUND_A_NAME: Final = frozenset(_SMALL_WORDS.split())
+# `Documentation for ...`
+_ABOUT: Final = re.compile(
+    r"\A\W*(?:the )?(?:documentation|docs?|docstring|comment|description|summary|\w*docs?) (?:for|of) ", re.I
+)
+# Code in a line, where `[a, b)` is a range.
+_CODE_SPAN: Final = re.compile(r"`[^`\n]*`|\[[^\[\]()\n]*\)")
 _NAME_PARTS = re.compile(r"[0-9]+|[^\W\d_]+")
 # Between `read` and `The`, and between `HTTP` and `Server`, in any script with capitals.
 _HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _REPEATED_LINE = 3  # the same line this many times is a loop
 _NGRAM = 4
 _LEAST_NOVELTY = 0.5  # at least half of the text's 4-grams are distinct
-# A line that ends or starts like this is code in one of the languages with braces.
-_CODE_LINE: Final = re.compile(
-    r"[;{}]\s*$|^\s*(?:#include|import|package|using|const|let|var|function|func|fn|def|return|public|private|static|class)"
-    r"\b.*[;{(=:]\s*\S*$"
-)
-
 # A decorator (a tag with nothing after it), a definition, an assignment, a call on `self` or the like.
 _PYTHON_LINE: Final = re.compile(
     r"@[\w.]+[ \t]*(?:\(|$)|(?:async )?def \w+[(:]|class \w+[(:]|(?:return|yield|await) (?:['\"\[({]|\w+[.(\[])|"
-    r"[\w.]+[ \t]*[-+*/|&]?=(?!=)|(?:self|cls)(?:\.[\w.]+\(|, )",
+    r"[\w.]+(?:[ \t]+[-+*/|&]?=(?!=)|[-+*/|&]?=(?!=)[^ \n]*$)|(?:self|cls)(?:\.[\w.]+\(|, )",
     re.M,
 )
+_PYTHON_COMMENT: Final = re.compile(r"\s*#(?!\d)")  # `#12` is an issue
+_IS_MEMBER: Final = re.compile(r"\.\s*\w+\Z")
 _OUTSIDE_A_WORD: Final = re.compile(r"\A\W+|\W+\Z")
+_STARTS_WITH_FENCE: Final = re.compile("```|~~~")
 _INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # of Javadoc and JSDoc, of epytext
 _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
 
@@ -83,7 +107,12 @@ def is_chatter(text: str) -> bool:
     >>> is_chatter("Sure, here is the docstring."), is_chatter("Give the area.")
     (True, False)
     """
-    return _CHATTER.match(text) is not None or _GOODBYE.search(text) is not None or is_refusal(text)
+    return (
+        _CHATTER.match(text) is not None
+        or _GOODBYE.search(text) is not None
+        or is_refusal(text)
+        or (_ASKS_FOR_CODE.match(text) is not None)
+    )
 
 
 def is_template(text: str) -> bool:
@@ -114,13 +143,13 @@ def reads_as_code(text: str, grammar: str) -> bool:
     (True, False)
     """
     stripped = text.strip()
-    if stripped.startswith(("```", "~~~")) or _is_lone_expression(stripped):
+    if _STARTS_WITH_FENCE.match(stripped) or _is_lone_expression(stripped):
         return True
     first = _PARAGRAPH_END.split(stripped, maxsplit=1)[0]
     if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first)) or _is_like_python(stripped)):
         return True
     lines = [line for line in _INLINE_TAG.sub("tag", first).splitlines() if line.strip()]
-    return bool(lines) and 2 * sum(bool(_CODE_LINE.search(line)) for line in lines) > len(lines)
+    return bool(lines) and 2 * sum(map(is_code_line, lines)) > len(lines)
 
 
 def _is_python(text: str) -> bool:
@@ -139,7 +168,8 @@ def _is_like_python(text: str) -> bool:
     if text.startswith((">>>", "{@")):
         return False
     lines = text.splitlines()
-    if all(line.lstrip().startswith("#") for line in lines if line.strip()) or _PYTHON_LINE.match(text):
+    is_comment = all(_PYTHON_COMMENT.match(line) for line in lines if line.strip())
+    if is_comment or _PYTHON_LINE.match(text):
         return True
     words = (_OUTSIDE_A_WORD.sub("", word) for word in text.split())
     return not any(word.isalpha() and not keyword.iskeyword(word) and word != "self" for word in words)
@@ -147,6 +177,8 @@ def _is_like_python(text: str) -> bool:
 
 def _is_lone_expression(text: str) -> bool:
     """Whether the full text is a member, a call or an element, as `self.width`; most languages write them alike."""
+    if text[-1:] not in tuple(")];") and "#" not in text and not _IS_MEMBER.search(text):
+        return False  # without the cost of a parse
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -177,14 +209,18 @@ def is_unfinished(text: str) -> bool:
         return True
     prose = re.sub(r"```.*?```", "", stripped, flags=re.S)
     last_paragraph = re.split(r"\n\s*\n", prose)[-1]
-    if any(last_paragraph.count(opening) > last_paragraph.count(closing) for opening, closing in ("()", "[]")):
+    if _has_open_bracket(last_paragraph) and _has_open_bracket(_CODE_SPAN.sub("", last_paragraph)):
         return True
     if _EMPTY_SECTION.search(stripped):
         return True
     last_line = stripped.splitlines()[-1].strip()
-    if re.fullmatch(r"[-=~#*>`:.|+]+|(?:>>>|\.\.\.|`|>|\.\.).*|\S+:", last_line):
-        return False  # rules, code, quotations and heads may end in any way
+    if re.fullmatch(r"[-=~#*>`:.|+]+|(?:>>>|\.\.\.|`|>|\.\.).*|\S+:|:[\w ]+:|.*\w://\S+", last_line):
+        return False  # rules, code, quotations, heads, fields and addresses may end in any way
     return bool(_UNFINISHED.search(last_line))
+
+
+def _has_open_bracket(text: str) -> bool:
+    return any(text.count(opening) > text.count(closing) for opening, closing in ("()", "[]"))
 
 
 def repeats_name(name: str, text: str) -> bool:
@@ -196,9 +232,10 @@ def repeats_name(name: str, text: str) -> bool:
     if not name:
         return False
     parts = [part.lower() for part in _NAME_PARTS.findall(_HUMP.sub(" ", name))]
-    words = [word.lower() for word in _WORDS.findall(text)]
-    said = (parts, [name.lower()], parts * 2, [name.lower(), *parts])
-    return bool(words) and (words in said or _bare(words) in [_bare(one) or one for one in said])
+    words = [word.lower() for word in _WORDS.findall(_ABOUT.sub("", text))]
+    whole = "".join(parts)
+    said = {whole, whole * 2, "".join(_bare(parts)), "".join(_bare(parts * 2))} - {""}
+    return bool(words) and ("".join(words) in said or "".join(_bare(words)) in said)
 
 
 def _bare(words: list[str]) -> list[str]:

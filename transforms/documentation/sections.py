@@ -16,7 +16,7 @@ from typing import Final
 # How models write the heads of Google's sections -> their proper names: the parser doesn't merge sections of one name.
 _GOOGLE_HEAD: Final = re.compile(
     r"^[ \t]*(?P<head>Args?|Arguments?|Params?|Parameters?|(?:Keyword|Other) (?:Args|Arguments|Parameters)|Inputs?|"
-    r"Returns?|Outputs?|Yields?|Raises?|Throws|Exceptions?|Attributes)[ \t]*:(?P<rest>[^\n]*)$",
+    r"Returns?|Outputs?|Yields?|Raises?|Throws|Exceptions?|Attributes)[ \t]*:(?!\w)(?P<rest>[^\n]*)$",
     re.M | re.I,
 )
 _HEADS: Final = {

@@ -1,10 +1,10 @@
 """Checks whether a documentation agrees with its symbol and is worth keeping, as named verdicts.
 
 Each verdict is True, False or None (not decidable from the syntax alone); `REASONS` has the rejection reason for each
-False one. Agreement: documented names are parameters (for a class: its constructor's); if it documents some parameters,
-it documents all; it mentions a result only if there is one, with the right type; it names only raised types that the
-code can raise. Worth keeping: prose in the language's own form, not empty, not just the name, not cut off, not
-repetitive, no chatter, within the length bounds.
+False one. Agreement (`claims`): documented names are parameters (for a class: its constructor's); if it documents some
+parameters, it documents all; types and defaults that it states for them are the code's; it mentions a result only if
+there is one, with the right type; it names only raised types that the code can raise. Worth keeping (`prose`): prose in
+the language's own form, not empty, not just the name, not cut off, not repetitive, no chatter, within the bounds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from transforms.documentation.claims import parameter_verdicts, parameters_of, raises_agree, result_agrees
+from transforms.documentation.examples import without_examples
 from transforms.documentation.facts import DocFacts, PythonStyle
 from transforms.documentation.prose import (
     is_chatter,
@@ -23,7 +25,6 @@ from transforms.documentation.prose import (
     repeats_itself,
     repeats_name,
 )
-from transforms.documentation.types import types_agree
 from transforms.symbols import Symbol
 
 # verdict -> rejection reason, in the order in which they are checked
@@ -38,25 +39,28 @@ REASONS: Final[Mapping[str, str]] = {
     "not_repeating": "repeats_itself",
     "no_invented_parameter": "invented_parameter",
     "no_missing_parameter": "missing_parameter",
+    "parameter_types_agree": "parameter_type_disagrees",
+    "defaults_agree": "default_disagrees",
     "result_agrees": "result_disagrees",
     "raises_agree": "raises_disagree",
 }
 
 # Claims of a text, which the syntax alone can't always decide (a called function may raise anything): they reject a
 # text that the code contradicts, and their null verdict is published. All other checks are required.
-CLAIMS: Final = frozenset({"no_invented_parameter", "no_missing_parameter", "result_agrees", "raises_agree"})
+CLAIMS: Final = frozenset(
+    (
+        "no_invented_parameter",
+        "no_missing_parameter",
+        "parameter_types_agree",
+        "defaults_agree",
+        "result_agrees",
+        "raises_agree",
+    )
+)
 REQUIRED: Final = tuple(check for check in REASONS if check not in CLAIMS)
 
-_MIN_LETTERS = 3
-# Types raised without being named, by `d[k]`, `a.b`, `a / b`, loops, imports and assertions.
-_OPERATORS = re.compile(r"[\[.+*/%<>-]|\b(?:assert|import|for|with|yield|as)\b")
-_OPERATOR_FAULTS = """
-    KeyError IndexError LookupError TypeError AttributeError ZeroDivisionError ArithmeticError OverflowError ValueError
-    AssertionError StopIteration StopAsyncIteration NameError ImportError ModuleNotFoundError RuntimeError RangeError
-    ReferenceError NullPointerException ArithmeticException IndexOutOfBoundsException ArrayIndexOutOfBoundsException
-    ClassCastException NullReferenceException InvalidCastException DivideByZeroException IndexOutOfRangeException
-"""
-_BY_OPERATORS = frozenset(_OPERATOR_FAULTS.split())
+# At least three letters of any script.
+_LETTERS: Final = re.compile(r"(?:[\W\d_]*[^\W\d_]){3}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,7 @@ def verify(
     grammar: str,
     *,
     body: str,
+    written: str = "",
     was_cut: bool,
     style: PythonStyle | None = None,
     bounds: DocBounds = DocBounds(),
@@ -84,26 +89,30 @@ def verify(
         facts: Its claims (`read_facts`).
         grammar: The language.
         body: The symbol's code.
+        written: What the model wrote, if the place's own words stand before it (Go: the symbol's name): it must be
+            worth keeping alone. "" if that is the whole text.
         was_cut: Whether generation stopped at its token limit.
         style: The required Python style; None accepts any one.
         bounds: Length limits.
     """
     text = facts.prose
+    own = without_examples(written, grammar) if written else facts.told
+    texts = (own,) if own == facts.told else (own, facts.told)
     return {
-        "not_empty": sum(c.isalpha() for c in text) >= _MIN_LETTERS and not is_template(text),
-        "no_chatter": not is_chatter(text),
-        "is_prose": not reads_as_code(text, grammar),
-        "not_cut_off": not was_cut and not is_unfinished(text),
+        "not_empty": _LETTERS.match(text) is not None and not any(map(is_template, texts)),
+        "no_chatter": not any(map(is_chatter, texts)),
+        "is_prose": not any(reads_as_code(part, grammar) for part in texts),
+        "not_cut_off": not was_cut and not is_unfinished(facts.told),
         "right_style": not facts.mixed_styles
         and not facts.foreign_form
         and not facts.is_broken
         and (style is None or facts.style in (None, style)),
         "length_in_bounds": bounds.min_chars <= len(text) <= bounds.max_chars,
-        "not_the_name": not repeats_name(symbol.name, text),
-        "not_repeating": not repeats_itself(text),
-        **_parameter_verdicts(symbol, facts),
-        "result_agrees": _result_agrees(symbol, facts, grammar),
-        "raises_agree": _raises_agree(symbol, facts, body),
+        "not_the_name": not any(repeats_name(symbol.name, part) for part in texts),
+        "not_repeating": not repeats_itself(facts.told),
+        **parameter_verdicts(symbol, facts, grammar),
+        "result_agrees": result_agrees(symbol, facts, grammar),
+        "raises_agree": raises_agree(symbol, facts, body, grammar),
     }
 
 
@@ -116,17 +125,20 @@ def explain(
         check: A key of `REASONS`.
         symbol, facts, style, bounds: As for `verify`.
     """
-    real = symbol.constructor if symbol.constructor is not None else symbol.parameters
+    real = parameters_of(symbol)
     known = {parameter.name for parameter in real} | set(symbol.type_parameters)
     match check:
         case "no_invented_parameter":
-            invented = [name for name in facts.parameters if name not in known]
-            return (
-                f"{len(invented)} of {len(facts.parameters)} documented names are not among the {len(real)} parameters"
-            )
+            names = (*facts.parameters, *facts.type_parameters)
+            invented = [name for name in names if name not in known]
+            return f"{len(invented)} of {len(names)} documented names are not among the {len(real)} parameters"
         case "no_missing_parameter":
             missing = {parameter.name for parameter in real} - set(facts.parameters)
             return f"{len(missing)} of {len(real)} parameters are not documented, although others are"
+        case "parameter_types_agree":
+            return "a documented type of a parameter is not the declared one"
+        case "defaults_agree":
+            return "a documented default of a parameter is not the code's"
         case "length_in_bounds":
             return f"{len(facts.prose)} characters, allowed: {bounds.min_chars} to {bounds.max_chars}"
         case "result_agrees":
@@ -144,46 +156,3 @@ def explain(
                 "sections in two styles" if facts.mixed_styles else f"sections in {facts.style} style, not in {style}"
             )
     return ""
-
-
-def _parameter_verdicts(symbol: Symbol, facts: DocFacts) -> dict[str, bool | None]:
-    if symbol.kind in ("class", "module"):
-        # Attributes may be described as parameters; only a constructor's own list can be checked against the text.
-        if not symbol.constructor:
-            return {"no_invented_parameter": None, "no_missing_parameter": None}
-        real = [parameter.name for parameter in symbol.constructor]
-    else:
-        real = [parameter.name for parameter in symbol.parameters]
-    has_pattern = "" in real
-    named = {name for name in real if name}
-    allowed = named | set(symbol.type_parameters)
-    invented = [name for name in facts.parameters if name not in allowed]
-    if has_pattern:  # a destructured parameter may have any name, once each
-        invented = invented[real.count("") :]
-    wanted = {name for name in named if not name.startswith("_")}
-    is_complete = wanted <= set(facts.parameters) if facts.parameters else True
-    return {"no_invented_parameter": not invented, "no_missing_parameter": is_complete}
-
-
-def _result_agrees(symbol: Symbol, facts: DocFacts, grammar: str) -> bool | None:
-    if symbol.kind not in ("function", "method"):
-        return None
-    if symbol.returns_value is False:
-        return not facts.has_result
-    if facts.result_type and symbol.result_types and not symbol.yields:
-        agree = types_agree(facts.result_type, symbol.result_types, grammar)
-        if agree is not None:
-            return agree
-    return symbol.returns_value
-
-
-def _raises_agree(symbol: Symbol, facts: DocFacts, body: str) -> bool | None:
-    if symbol.kind not in ("function", "method"):
-        return None
-    unknown = set(facts.raises) - set(symbol.raises)
-    if not unknown:
-        return True
-    # A called function may raise anything, an operator its own types, and a contract binds those who fulfill it.
-    if symbol.has_calls or symbol.returns_value is None or (unknown <= _BY_OPERATORS and _OPERATORS.search(body)):
-        return None
-    return False

@@ -116,7 +116,8 @@ class Effects:
     def result_types(self, function: Node) -> tuple[str, ...]:
         """The types of the returned values, if all are literals; () if that is unknown."""
         literals = _LITERALS["python" if self._source.grammar == "python" else "javascript"]
-        if self.is_generator(function):
+        is_promise = self._source.grammar != "python" and any(child.type == "async" for child in function.children)
+        if is_promise or self.is_generator(function):  # Python's coroutines are documented by what they give
             return ()
         types = [literals.get(n.type, "") for n in self._returned(function)]
         return tuple(dict.fromkeys(types)) if all(types) else ()

@@ -11,10 +11,11 @@ import tree_sitter
 
 from transforms.languages.syntax import Source, captures
 from transforms.symbols.grammars import SYMBOL_GRAMMARS, SymbolGrammar, symbol_query
+from transforms.symbols.parameters import declared_parameters
 from transforms.symbols.places import place_before, place_in_body, place_in_module, place_of_file
 from transforms.symbols.python_ast import python_symbols
 from transforms.symbols.signatures import Signatures
-from transforms.symbols.symbol import Parameter, Symbol, SymbolKind, line_start
+from transforms.symbols.symbol import Symbol, SymbolKind, line_start
 
 Node = tree_sitter.Node
 
@@ -132,18 +133,19 @@ def _with_facts(symbol: Symbol, source: Source, spec: SymbolGrammar, signatures:
     is_function = symbol.kind in ("function", "method")
     function = signatures.function_of(node)
     body = _body(function)
-    names = signatures.parameters_of(node)
+    parameters = declared_parameters(signatures, node)
     is_bound = symbol.kind == "method" and source.grammar == "python"
     if is_bound and not _is_static(source, _outermost(source, spec, node), node):
-        names = names[1:]
+        parameters = parameters[1:]
     return replace(
         symbol,
-        parameters=tuple(map(Parameter, names)),
+        parameters=parameters,
         type_parameters=tuple(signatures.type_parameters_of(node)),
         returns_value=signatures.returns_value(node) if is_function else None,
         yields=is_function and signatures.effects.is_generator(function),
         raises=tuple(signatures.effects.raised_names(function)) if is_function else (),
         result_types=signatures.result_types(node) if is_function else (),
+        is_decorated=source.grammar == "python" and symbol.start < node.start_byte,
         has_calls=signatures.effects.has_calls(body.start_byte, body.end_byte) if body is not None else True,
     )
 

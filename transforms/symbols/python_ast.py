@@ -63,6 +63,10 @@ class _Places:
         assert node.end_lineno is not None and node.end_col_offset is not None
         return self._offset(node.end_lineno, node.end_col_offset)
 
+    def text(self, node: ast.expr | None) -> str:
+        """A node as written, without brackets around it; "" for no node."""
+        return "" if node is None else self.data[self.start(node) : self.end(node)].decode("utf-8", "replace")
+
     def outer_start(self, node: ast.stmt) -> int:
         """The start of a definition's first decorator, else of the statement itself."""
         decorators = getattr(node, "decorator_list", [])
@@ -131,7 +135,8 @@ def _symbol(places: _Places, node: Function | ast.ClassDef, path: Sequence[str],
         indent=blanks,
         has_calls=_has_calls(node),
         is_inline_body=is_inline,
-        **(_facts(node, kind) if isinstance(node, Function) else {}),
+        is_decorated=bool(node.decorator_list),
+        **(_facts(places, node, kind) if isinstance(node, Function) else {}),
     )
 
 
@@ -142,7 +147,7 @@ def _docstring(places: _Places, first: ast.stmt) -> tuple[int, int] | None:
     return places.start(value), places.end(value)
 
 
-def _facts(node: Function, kind: SymbolKind) -> dict[str, Any]:
+def _facts(places: _Places, node: Function, kind: SymbolKind) -> dict[str, Any]:
     own = list(_own_nodes(node.body))
     returned = [n.value for n in own if isinstance(n, ast.Return) and n.value is not None]
     yields = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in own)
@@ -151,7 +156,7 @@ def _facts(node: Function, kind: SymbolKind) -> dict[str, Any]:
     types = [_literal_type(value) for value in returned]
     declared = ast.unparse(node.returns) if node.returns is not None else ""
     return {
-        "parameters": tuple(map(Parameter, _parameters(node, kind))),
+        "parameters": tuple(_parameters(places, node, kind)),
         "returns_value": True if is_value else None if _is_placeholder(node.body) else False,
         "yields": yields,
         "raises": tuple(dict.fromkeys(filter(None, map(_raised_name, raised)))),
@@ -173,12 +178,20 @@ def _own_nodes(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
             yield from _own_nodes(list(ast.iter_child_nodes(node)))
 
 
-def _parameters(node: Function, kind: SymbolKind) -> list[str]:
+def _parameters(places: _Places, node: Function, kind: SymbolKind) -> list[Parameter]:
     a = node.args
-    every = [*a.posonlyargs, *a.args, *([a.vararg] if a.vararg else []), *a.kwonlyargs, *([a.kwarg] if a.kwarg else [])]
-    names = [argument.arg for argument in every]
+    positional = [*a.posonlyargs, *a.args]
+    defaults = [*[None] * (len(positional) - len(a.defaults)), *a.defaults]
+    found = [_parameter(places, *item) for item in zip(positional, defaults, strict=True)]
+    found += [Parameter(a.vararg.arg)] if a.vararg else []
+    found += [_parameter(places, *item) for item in zip(a.kwonlyargs, a.kw_defaults, strict=True)]
+    found += [Parameter(a.kwarg.arg)] if a.kwarg else []
     is_static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
-    return names[1:] if kind == "method" and not is_static else names
+    return found[1:] if kind == "method" and not is_static else found
+
+
+def _parameter(places: _Places, argument: ast.arg, default: ast.expr | None) -> Parameter:
+    return Parameter(argument.arg, places.text(argument.annotation), places.text(default))
 
 
 def _raised_name(raised: ast.expr) -> str:

@@ -8,7 +8,7 @@ decided from the syntax alone are None.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tree_sitter
 
@@ -73,13 +73,17 @@ class Signatures:
 
     def parameters_of(self, node: Node) -> list[str]:
         """The names of a function's parameters in order, without receivers."""
-        holder = self._parameter_list(node)
+        holder = self.parameter_list(node)
         if holder is None:
             return []
         if holder.type == "identifier":  # JavaScript: x => x
             return [self.text(holder)]
-        reader = getattr(self, _READERS[self._grammar])
-        return [name for child in holder.named_children for name in reader(child)] + self._csharp_params_array(holder)
+        return [n for child in holder.named_children for n in self.names_in(child)] + self._csharp_params_array(holder)
+
+    def names_in(self, parameter: Node) -> list[str]:
+        """The names that one node of a parameter list declares."""
+        reader: Callable[[Node], list[str]] = getattr(self, _READERS[self._grammar])
+        return reader(parameter)
 
     def type_parameters_of(self, node: Node) -> list[str]:
         """The names of type parameters (`T` in `List<T>`), which documentation may name."""
@@ -143,7 +147,8 @@ class Signatures:
             )
         return current
 
-    def _parameter_list(self, node: Node) -> Node | None:
+    def parameter_list(self, node: Node) -> Node | None:
+        """The node whose children are the parameters; a lone identifier in JavaScript's `x => x`."""
         function = self.function_of(node)
         if self._grammar in ("c", "cpp"):
             declarator = self._function_declarator(function)

@@ -10,9 +10,17 @@ SymbolKind = Literal["module", "class", "function", "method"]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter's name; "" if a pattern destructures the argument."""
+    """A parameter as it is declared.
+
+    Args:
+        name: Its name; "" if a pattern destructures the argument.
+        type: Its type as written; "" if it declares none, or takes several arguments.
+        default: Its default as written; "" for none.
+    """
 
     name: str
+    type: str = ""
+    default: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +47,7 @@ class Symbol:
         constructor: Classes: the parameters of the only constructor, without receiver; None without one, or with
             several.
         is_inline_body: Python: whether the body is on the line of the colon.
+        is_decorated: Python: whether decorators may replace it, and so its result.
     """
 
     kind: SymbolKind
@@ -60,6 +69,7 @@ class Symbol:
     has_calls: bool = True
     constructor: tuple[Parameter, ...] | None = None
     is_inline_body: bool = False
+    is_decorated: bool = False
 
 
 def line_start(data: bytes, offset: int) -> int:

@@ -13,7 +13,6 @@ to its first lines. In both cases the prompt includes the signature, or the targ
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,26 +23,29 @@ from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
-from transforms.documentation.facts import PythonStyle, read_facts
+from transforms.documentation.answers import documentation_of
+from transforms.documentation.facts import PythonStyle
 from transforms.documentation.forms import (
     DOCUMENTED_LANGUAGES,
     Hole,
     as_raw,
     cut_hole,
     lay_out,
+    own_words,
     read_answer,
     without_delimiters,
     write_answer,
 )
+from transforms.documentation.reading import read_facts
 from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
 from transforms.documentation.verify import REASONS, REQUIRED, DocBounds, explain, verify
 from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
-from transforms.languages.syntax import Source, parse
+from transforms.languages.syntax import Source
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences
+from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids
 from transforms.tasks.settings import DocstringSettings
 from transforms.tasks.shared import (
     FIM_CONTROL_TOKENS,
@@ -179,6 +181,7 @@ class DocstringTask(DocstringSettings):
             facts,
             source.grammar,
             body=_code_of_body(source, symbol),
+            written=own_words(hole, text),
             was_cut=ended_by == "length",
             style=style,
             bounds=self.bounds,
@@ -308,7 +311,7 @@ class DocstringTask(DocstringSettings):
         tokenizer = open_tokenizer(self.tokenizer)
         written = tokenizer.decode(strip_final_separator(tokenizer, completion.tokens))
         if self.is_chat:
-            found = _documentation_of(source, symbol, written)
+            found = documentation_of(source, symbol, written)
             text = without_delimiters(found)
             answer = write_answer(hole, text)
             return as_raw(hole, answer, is_text=text == found.strip()), answer, completion.finish_reason
@@ -360,14 +363,3 @@ def _code_of_body(source: Source, symbol: Symbol) -> str:
     if symbol.doc is not None and start <= symbol.doc[0] < end:
         return (source.data[start : symbol.doc[0]] + source.data[symbol.doc[1] : end]).decode()
     return source.data[start:end].decode()
-
-
-def _documentation_of(source: Source, symbol: Symbol, written: str) -> str:
-    """The documentation in a chat answer: the content of its first fence, or a definition's documentation in it."""
-    text = next((code for _, code in fences(written)), written)
-    answer = parse(text.encode(), source.grammar)
-    found = find_symbols(answer) if answer is not None and symbol.name else []
-    is_class = symbol.kind == "class"  # a class and its constructor may have the same name
-    same = [s for s in found if s.name == symbol.name and (s.kind == "class") == is_class]
-    doc = next((s.doc for s in same if s.doc is not None), None)
-    return inspect.cleandoc(text.encode()[slice(*doc)].decode()) if doc is not None else text

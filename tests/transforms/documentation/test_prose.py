@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transforms.documentation.facts import foreign_form, read_facts
+from transforms.documentation.foreign import foreign_form
 from transforms.documentation.prose import (
     is_chatter,
     is_template,
@@ -13,6 +13,7 @@ from transforms.documentation.prose import (
     repeats_itself,
     repeats_name,
 )
+from transforms.documentation.reading import read_facts
 from transforms.documentation.types import types_agree
 
 

@@ -1,0 +1,72 @@
+"""Tells lines of code from lines of prose, in any of the languages: many need no semicolon.
+
+parts += rest.take(limit)          an assignment
+defer lock.Unlock()                a call, with brackets to its end
+if (done) return                   a keyword of control flow before a bracket
+Return the parts (if any).         a sentence that begins with the same word
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# What ends like this, or begins like a definition and ends in the middle of one, is code in a language with braces.
+_ENDING: Final = (
+    r"[;{}]\s*(?://.*|/\*.*\*/\s*)?$|(?:\|\||&&)\s*$|"
+    r"^\s*(?:#include|import|package|using|const|let|var|function|func|fn|def|return|public|private|static|class)"
+    r"\b.*[;{(=:]\s*\S*$"
+)
+_BEGINNINGS: Final = (
+    r"#[ ]?(?:include|define|undef|ifdef|ifndef|pragma|endif)\b",
+    r"(?:\}\s*)?(?:else\s+)?(?:if|for|foreach|while|switch|catch)\s*\(",
+    r"(?:if|while)\s+let\s|else\s*(?:->|\{)|\}",
+    r"(?:\|\||&&|\?\?|\?:)\s|\?\.\w|\.\w+[(\[]|\.\.\.\w+,?$|=\s+[\w(]+[.(\[{\s]|[?:]\s+[\w.]+[(.\[]",  # continued
+    # Declarations and assignments.
+    r"(?:val|var|let|const|auto|final|mut)\s+(?:mut\s+)?[\w<>\[\]&*?:,. (){}]+=(?!=)",
+    r"var\s+\w+(?:,\s*\w+)*\s+[\w.\[\]*{}]+$",
+    r"[A-Za-z_$*&@][\w.$#]*(?:\[[^\]\n]*\]|->[\w.]+|\(\)\.\w+)*(?:,\s*[\w.]+)*\s+"
+    r"(?:[-+*/%|&^:]|<<|>>|\?\?|\|\||&&)?=(?:\s+\S|$)",
+    r"(?!(?:where|if|when|with|for|the|a|an|and|or|is|default|e\.g\.)\s)[A-Za-z][\w.<>\[\]&*:]*\s+[\w*&]+\s*=(?:\s*$|\s+[\w\"'(\[{&*!-])",
+    r"(?:(?:override|private|public|internal|protected|suspend|inline|open|abstract|static|async|export)\s+)+"
+    r"(?:fun|val|var|class|function|def|const|interface|void|int|boolean|String)\b",
+    r"\w+\([^()\n]*\)\s*\([^()\n]*\)\s*\{?$",  # Go: a method of an interface
+    # Imports: `use carefully` is none.
+    r"(?:import|use|using|package|from)\s+[\w@{\"'*]+(?:[.:/*{}\"'][^\s]*|\s+import\s.*|\s+as\s+\w+)*;?$(?<=[\w*}\"';])",
+    # Results and exceptions: a token that an operator or a bracket follows, or one token alone.
+    r"return\s+[&*!-]{0,2}[\w.:$>?!-]+(?:[(\[{\"]|\s*(?:===?|!==?|<=|>=|[-+*/%<>?]|&&|\|\||\?:)\s)",
+    r"return\s+(?:[\w.$#]*\w[;!]?$|[\"'`\[{(].*[\"'`\])}];?$|[\w.]+(?:,\s*[^\s,]+)+$)",
+    r"yield\s+(?:from\s+)?[\w.]+$|throw\s+(?:new\s+)?[\w.:]+\(|throw\s+\w+$|raise\s+[\w.]+\(|\w+!\s*[(\[{]",
+    r"[\w.]+\s*<-\s*\w|<-\s*\w+[.(]",  # Go: channels
+    r"!?[\w.$#()]+\s+(?:===?|!==?|&&|\|\|)\s",  # comparisons
+)
+_CODE_LINE: Final = re.compile(rf"{_ENDING}|^\s*(?:{'|'.join(_BEGINNINGS)})")
+_CALL: Final = re.compile(
+    r"\s*(?:(?:await|yield|return|throw|defer|go|delete|new|not|else|assert)\s+)*[!&*]*[\w.:#$]+[(\[<]"
+)
+_CALLED: Final = re.compile(r"[\w.:#$!?>&*-]+[;,]?")
+_PREFIX: Final = re.compile(r"\A\s*(?:(?:await|yield|return|throw|defer|go|delete|new|not|else|assert)\s+)*")
+_TEXT: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`")
+_BRACKETS: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|<[\w, .:*&]*>(?=\()")
+
+
+def is_code_line(line: str) -> bool:
+    """Whether a line is a statement, or a part of one.
+
+    >>> is_code_line("defer lock.Unlock()"), is_code_line("Return the parts (if any).")
+    (True, False)
+    """
+    return _CODE_LINE.search(line) is not None or _is_call(line)
+
+
+def _is_call(line: str) -> bool:
+    """Whether a line is one call, or a chain of calls: nothing is left between its brackets.
+
+    `read() - reads a line (if any)` is none.
+    """
+    if not line.rstrip().endswith((")", ");", "),", ")?", ")!")) or not _CALL.match(line):
+        return False
+    bare = _TEXT.sub("", _PREFIX.sub("", line)).strip()
+    while (shorter := _BRACKETS.sub("", bare)) != bare:
+        bare = shorter
+    return _CALLED.fullmatch(bare) is not None
