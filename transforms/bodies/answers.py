@@ -34,7 +34,9 @@ def body_of_answer(code: str, grammar: str, symbol: Symbol, file: Source) -> str
     if own is None:
         raise RecordError("signature_changed", "the answer's function has different parameters")
     hole = body_hole(source, own)
-    if missing := names_beside(source, symbols, own, hole, file.data.decode()):
+    place = body_hole(file, symbol)
+    kept = (file.data[: place.start] + b"\n" + file.data[place.end :]).decode()
+    if missing := names_beside(source, symbols, own, hole, kept):
         raise RecordError(
             "needs_other_code", f"it uses {len(missing)} names that the answer defines outside the function"
         )

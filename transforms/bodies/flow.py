@@ -53,7 +53,7 @@ _HOLDERS: Final = frozenset(_HOLDERS_TYPES.split())
 _FALLS_THROUGH: Final = ("java", "c", "cpp", "javascript", "typescript", "tsx")
 _NAMES_ALL_VALUES: Final = ("kotlin", "c", "cpp", "typescript", "tsx")
 _BY_FUNCTIONS: Final = ("kotlin", "c", "cpp", "javascript", "typescript", "tsx")
-_FATAL: Final = re.compile(r"\w*LOG\w*\(\s*\w*(?:FATAL|QFATAL)\w*\s*\)|\w*assert\w*\(\s*(?:false|0)\b", re.I)
+_FATAL: Final = re.compile(r"\w*LOG\w*\(\s*\w*FATAL\w*\s*[,)]|\w*assert\w*\(\s*(?:false|0)\b", re.I)
 CALLED_NAME: Final = re.compile(r"(\w+)\s*(?:<[^()]*>)?\s*!?\s*[({]")
 COMMENTS: Final = ("comment", "line_comment", "block_comment", "multiline_comment")
 
@@ -67,7 +67,7 @@ def _passes(source: Source, node: Node) -> bool:
     kind = node.type
     if kind in _JUMPS or (kind == "yield_statement" and node.named_child_count == 0):
         return False
-    if kind in _HOLDERS:
+    if kind in _HOLDERS or (kind == "prefix_expression" and source.grammar == "kotlin"):  # `@Suppress("...") return x`
         return _all_pass(source, node)
     if kind in ("if_statement", "if_expression"):
         branches = [node.child_by_field_name(name) for name in ("consequence", "alternative")]
@@ -190,8 +190,10 @@ def _never_returns(source: Source, node: Node) -> bool:
 
 
 def _lambda_ends(source: Source, call: Node) -> bool:
-    """Kotlin: `lock.withLock { return x }`, whose result is then of the type that has no values."""
-    last = call.named_children[-1] if call.named_child_count else None
+    """Kotlin: `lock.withLock { return x }`, whose type has no values then, and `state.loop { }`."""
+    if re.search(r"(?:\A|\.)(?:loop|forever)\s*\Z", source.text(call.named_children[0])):
+        return True
+    last: Node | None = call.named_children[-1]
     while last is not None and last.type in ("call_suffix", "annotated_lambda"):
         last = last.named_children[-1] if last.named_child_count else None
     return (

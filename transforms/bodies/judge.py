@@ -155,8 +155,8 @@ def _suspensions(placed: Placed) -> _Suspensions:
 
 def _marks_of(source: Source, function: Node) -> str:
     """`function`, and `async` where a function within a body says so."""
-    head = source.data[function.start_byte : function.start_byte + 200].decode("utf-8", "replace")
-    return "async function" if re.match(r"(?:\w+\s+)*async\b", head) else "function"
+    says = [c for c in function.children if c.type == "async" or c.type in ("modifier", "function_modifiers")]
+    return "async function" if any("async" in source.text(child) for child in says) else "function"
 
 
 def _header(placed: Placed, symbol: Symbol) -> str:
@@ -222,8 +222,7 @@ def _is_optional(source: Source, symbol: Symbol, expected: list[str]) -> bool:
 # --- a call of itself --------------------------------------------------------------------------------
 
 _CALL: Final = re.compile(
-    r"(?:return\s+)?(?:await\s+)?(?:(?P<receiver>[\w.]+?)(?:\.|->|::))?(?P<name>\w+)\s*(?:::)?(?:<[^()]*>)?"
-    r"\((?P<arguments>[^()]*)\)(?:\.await)?\s*;?"
+    r"(?:return\s+)?(?:await\s+)?(?:(?P<receiver>[\w.]+?)(?:\.|->|::))?(?P<name>\w+)\s*\((?P<arguments>[^()]*)\)(?:\.await)?\s*;?"
 )
 _ARGUMENT: Final = re.compile(r"(?:\w+\s*=\s*)?(?:\*\*?|\.\.\.|ref |out |in )?(?P<name>\w+)(?:\.\.\.)?")
 _OWN_RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {"python": ("self", "cls"), "rust": ("self", "Self")}
@@ -248,6 +247,8 @@ def is_only_itself(body: str, source: Source, symbol: Symbol, placed: Placed | N
 def _is_own(receiver: str, source: Source, symbol: Symbol, placed: Placed | None) -> bool:
     """Whether a call with this receiver reaches the function itself."""
     grammar, header = source.grammar, source.data[symbol.start : symbol.body_start].decode()
+    if grammar == "kotlin" and symbol.name[:1].isupper():
+        return False  # a class has that name, and a way to make one
     if grammar == "kotlin" and re.search(rf"\.\s*{re.escape(symbol.name)}\s*\(", header):
         return False  # an extension: a member of that name comes first
     if grammar == "csharp" and re.search(rf"\.\s*{re.escape(symbol.name)}\s*\(", header):

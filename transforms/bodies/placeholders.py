@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from transforms.bodies.python_flow import statements
@@ -30,15 +31,17 @@ _NOTE: Final = re.compile(
     r"(?:code|logic|implementation)\s+(?:goes|here|comes)|\bplaceholder\b|\bstub\b|to be (?:written|implemented)",
     re.I,
 )
-# What needs no thought: a literal, or an empty collection.
-_LITERAL: Final = (
-    r"(?:[-+]?\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|`[^`\n]*`|true|false|null|None|nil|undefined|nullptr|NULL|NaN|"
-    r"\[\]|\{\}|\(\)|vec!\[\]|new\s+[\w.]*(?:List|Map|Set|Dictionary|Object|Array|Collection)\w*(?:<[^()\n]*>)?(?:\(\)|\[0\])|"
-    r"(?:\[\]|map\[\w+\])[\w.*\[\]]+\{\}|[A-Z]\w*(?:<[^()\n]*>)?::(?:new|default)\(\)|"
-    r"(?:listOf|mapOf|setOf|emptyList|emptyMap|emptySet|mutableListOf|mutableMapOf|mutableSetOf)(?:<[^()\n]*>)?\(\)|"
-    r"(?:List|Map|Set)\.of\(\)|Collections\.empty\w+\(\)|Optional\.empty\(\)|string\.Empty|default(?:\(\w+\))?|"
-    r"(?:Ok|Some|Promise\.resolve|Task\.FromResult)\((?:\(\)|[\w\"'.-]*)\)|Task\.CompletedTask)"
+# What needs no thought: a literal, an empty collection, one of them as a result.
+_EMPTY: Final = (
+    r"[-+]?\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|`[^`\n]*`|true|false|null|None|nil|undefined|nullptr|NULL|NaN|"
+    r"\[\]|\{\}|\(\)|vec!\[\]|(?:\[\]|map\[\w+\])[\w.*\[\]]+\{\}|[A-Z]\w*(?:<[^()\n]*>)?::(?:new|default)\(\)|"
+    r"new\s+[\w.]*(?:List|Map|Set|Dictionary|Object|Array|Collection)\w*(?:<[^()\n]*>)?(?:\(\)|\[0\])|"
+    r"std::\w+(?:<[^()\n]*>)?(?:\(\)|\{\})|(?:List|Map|Set)\.of\(\)|Collections\.empty\w+\(\)|Optional\.empty\(\)|"
+    r"(?:(?:mutable)?(?:List|Map|Set)Of|(?:list|map|set)Of|empty(?:List|Map|Set))(?:<[^()\n]*>)?\(\)|"
+    r"string\.Empty|default(?:\(\w+\))?|Task\.CompletedTask"
 )
+_LITERAL: Final = rf"(?:{_EMPTY}|(?:Ok|Some|Promise\.resolve|Task\.FromResult)\((?:{_EMPTY})?\))"
+_MOST_PLACEHOLDER_CHARS: Final = 300
 _CONSTANT: Final = re.compile(rf"(?:(?:return\b\s*)?\(?{_LITERAL}(?:\s*,\s*{_LITERAL})*\)?\s*;?|return\s*;?)?", re.I)
 # Statements that say only that nothing is here; `return error("not implemented")` in any language's form.
 _SAYS_SO: Final = re.compile(
@@ -69,13 +72,14 @@ def is_placeholder(body: str, grammar: str) -> bool:
         reached = list(itertools.takewhile(_does_nothing, written))
         if len(reached) == len(written) or any(isinstance(statement, ast.Raise) for statement in reached):
             return True
+    if written is not None:
+        return len(body) <= _MOST_PLACEHOLDER_CHARS and is_note_with_constant(body, _without_texts(written))
     bare = without_comments(body, grammar)
     if is_note_with_constant(body, bare):
         return True
-    if written is not None:
-        return False
+    may_be_name = grammar in _EXPRESSION_LANGUAGES or (grammar == "csharp" and not bare.endswith(";"))
     bare = bare.rstrip(";").strip()
-    is_name = grammar not in _EXPRESSION_LANGUAGES and re.fullmatch(r"[^\W\d]\w*", bare) is not None
+    is_name = not may_be_name and re.fullmatch(r"[^\W\d]\w*", bare) is not None
     return not bare or is_name or _PLACEHOLDER.fullmatch(bare) is not None
 
 
@@ -95,7 +99,11 @@ def is_note_with_constant(body: str, bare: str) -> bool:
     return _CONSTANT.fullmatch(rest) is not None and _NOTE.search(body) is not None
 
 
-_MOST_PLACEHOLDER_CHARS: Final = 300
+def _without_texts(written: Sequence[ast.stmt]) -> str:
+    """Python's statements as text, without comments and without those that are only a text."""
+    return "\n".join(
+        _unparsed(one) for one in written if not isinstance(one, ast.Expr) or not isinstance(one.value, ast.Constant)
+    )
 
 
 def _does_nothing(statement: ast.stmt) -> bool:

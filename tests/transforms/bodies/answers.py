@@ -51,7 +51,7 @@ def verdict_on(task: GenerateTask, tokenizer: Tokenizer, answer: Answer) -> str:
     """`good`, or the reason for which the task rejects an answer."""
     asked = replace(task, is_chat=answer.text.startswith("```"), only_documented=False, reject_copies=False)
     function = answer.function.split(".")[-1]
-    (request,) = (one for one in asked.requests(answer.row) if one.target.split(":")[1].split(".")[-1] == function)
+    *_, request = (one for one in asked.requests(answer.row) if one.target.split(":")[1].split(".")[-1] == function)
     if isinstance(request, RejectedTarget):
         return request.rejection.reason
     tokens = tuple(tokenizer.encode(answer.text))
