@@ -18,7 +18,7 @@ import pyarrow as pa
 from model.engine.requests import Completion
 from model.errors import RecordError
 from transforms import checks
-from transforms.documentation.bodies import is_placeholder
+from transforms.bodies.placeholders import is_placeholder
 from transforms.documentation.prose import is_refusal
 from transforms.fim.formats import strip_final_separator
 from transforms.languages.faults import first_fault

@@ -8,7 +8,7 @@
              ends with a model turn, that turn is removed and serves as the original
 
 Checks: the code parses (Python's own `compile` for complete files, syntax trees elsewhere), a body stays a body
-(`transforms.documentation.bodies`), and the code is in the requested language, is not a copy of the original, not a
+(`transforms.bodies`), and the code is in the requested language, is not a copy of the original, not a
 placeholder, and not cut off. Nothing is executed, but where that is asked for (`verify`): then it must also compile, or
 pass the tests that its row brings. The original is kept for comparison.
 """
@@ -25,16 +25,10 @@ from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
-from transforms.documentation.bodies import (
-    BODY_LANGUAGES,
-    BodyHole,
-    body_hole,
-    body_of_answer,
-    body_parses,
-    heading_end,
-    is_placeholder,
-    keeps_function,
-)
+from transforms.bodies.answers import body_of_answer
+from transforms.bodies.holes import BODY_LANGUAGES, BodyHole, body_hole, heading_end
+from transforms.bodies.judge import CONTRADICTIONS, judge_body
+from transforms.bodies.placeholders import is_placeholder
 from transforms.documentation.prose import is_chatter
 from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
 from transforms.languages.faults import first_fault
@@ -75,8 +69,10 @@ REASONS: Final = {
     "not_empty": "empty_code",
     "not_cut_off": "cut_off",
     "not_placeholder": "placeholder_body",
+    "awaits_in_async": CONTRADICTIONS["awaits_in_async"],  # before `parses`: Python's compiler refuses it too
     "parses": "does_not_parse",
     "keeps_signature": "signature_changed",
+    **CONTRADICTIONS,
     "not_a_copy": "copy_of_original",
 }
 CHECKS_TYPE: Final = pa.struct(
@@ -384,7 +380,7 @@ class GenerateTask(GenerateSettings):
             )
         code = written if code is None else code
         if target.symbol is not None:
-            return body_of_answer(code, grammar, target.symbol, row.content.encode())
+            return body_of_answer(code, grammar, target.symbol, read_source(row, BODY_LANGUAGES))
         heading = row.content.encode()[: target.start].decode().strip()
         if self.what == "file" and code.lstrip().startswith(heading):
             return code.lstrip()[len(heading) :]
@@ -404,14 +400,12 @@ class GenerateTask(GenerateSettings):
             "not_empty": bool(code.strip()),
             "not_cut_off": completion.finish_reason != "length",
             "not_placeholder": not is_placeholder(code, grammar),
-            "parses": None,
-            "keeps_signature": None,
+            **dict.fromkeys(("parses", "keeps_signature", *CONTRADICTIONS)),
             "not_a_copy": None if original is None else " ".join(code.split()) != " ".join(original.split()),
         }
         if target.symbol is not None:
             source, hole = read_source(row, BODY_LANGUAGES), BodyHole(target.start, target.end)
-            verdicts["parses"] = body_parses(source, target.symbol, hole, code)
-            verdicts["keeps_signature"] = keeps_function(source, target.symbol, hole, code)
+            verdicts |= judge_body(source, target.symbol, hole, code)
         elif grammar:
             verdicts["parses"] = parses(data[: target.start].decode() + code, grammar)
         return verdicts
@@ -426,7 +420,8 @@ class GenerateTask(GenerateSettings):
 
     def _required(self, target: GenerateTarget, original: str | None) -> list[str]:
         """The checks that this answer must pass: all, except those that have nothing to compare it with."""
-        absent = {"keeps_signature": target.symbol is None, "not_a_copy": original is None or not self.reject_copies}
+        absent = dict.fromkeys(("keeps_signature", *CONTRADICTIONS), target.symbol is None)
+        absent |= {"not_a_copy": original is None or not self.reject_copies}
         return [check for check in REASONS if not absent.get(check)]
 
     def _description(self, row: Row, data: bytes, target: GenerateTarget) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transforms.nested_files import nested_files
-from transforms.documentation.bodies import is_placeholder
+from transforms.bodies.placeholders import is_placeholder
 from transforms.documentation.splice import is_same_code
 from transforms.fim.spans import choose_spans
 from transforms.languages import syntax

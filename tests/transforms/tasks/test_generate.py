@@ -9,7 +9,7 @@ import pytest
 
 from model.engine.requests import Completion
 from model.errors import ConfigError, RecordError
-from transforms.documentation.bodies import is_placeholder
+from transforms.bodies.placeholders import is_placeholder
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget
 from transforms.tasks.generate import RESULT_SCHEMA, GenerateTask

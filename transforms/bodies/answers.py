@@ -1,0 +1,88 @@
+"""The body of a function in a chat answer, which has the whole function and perhaps more."""
+
+from __future__ import annotations
+
+import re
+
+from model.errors import RecordError
+from transforms.bodies.beside import names_beside
+from transforms.bodies.holes import BODY_LANGUAGES, BodyHole, body_hole, is_expression
+from transforms.languages.syntax import Source, captures, parse
+from transforms.symbols import Symbol, find_symbols
+
+
+def body_of_answer(code: str, grammar: str, symbol: Symbol, file: Source) -> str:
+    """Returns the body of the function with that name in a chat answer, indented and in the form of the file's own.
+
+    Args:
+        code: The code of the answer.
+        grammar: Its language.
+        symbol: The function.
+        file: The file into which the body is inserted.
+
+    Raises:
+        RecordError: `no_such_function`, `signature_changed`, `no_body`; `needs_other_code`: the body uses names that
+            the answer imports or defines outside the function, and that the file doesn't have.
+    """
+    source = parse(code.encode(), grammar) if grammar in BODY_LANGUAGES else None
+    symbols = find_symbols(source) if source is not None else []
+    found = [s for s in symbols if s.name == symbol.name and s.kind in ("function", "method")]
+    if source is None or not found:
+        raise RecordError("no_such_function", f"the answer contains no function {symbol.name} that parses")
+    wanted = [parameter.name for parameter in symbol.parameters]
+    own = next((s for s in found if _parameters(s, symbol, grammar) == wanted), None)
+    if own is None:
+        raise RecordError("signature_changed", "the answer's function has different parameters")
+    hole = body_hole(source, own)
+    place = body_hole(file, symbol)
+    kept = (file.data[: place.start] + b"\n" + file.data[place.end :]).decode()
+    if missing := names_beside(source, symbols, own, hole, kept):
+        raise RecordError(
+            "needs_other_code", f"it uses {len(missing)} names that the answer defines outside the function"
+        )
+    if grammar == "python":
+        return _indented(source, hole, own.indent, symbol.indent)
+    body = source.data[hole.start : hole.end].decode()
+    forms = is_expression(source, own), is_expression(file, symbol)
+    return body if forms[0] == forms[1] else _in_form(body, symbol, ";" if grammar == "csharp" else "", *forms)
+
+
+def _parameters(found: Symbol, symbol: Symbol, grammar: str) -> list[str]:
+    names = [parameter.name for parameter in found.parameters]
+    is_bound = grammar == "python" and symbol.kind == "method" and names[:1] in (["self"], ["cls"])
+    return names[1:] if is_bound and found.kind == "function" else names
+
+
+def _in_form(body: str, symbol: Symbol, end: str, is_expression_now: bool, is_expression_there: bool) -> str:
+    """A body that is an expression as statements, or the other way round.
+
+    Raises:
+        RecordError: `signature_changed`: several statements, where the file's function is one expression.
+    """
+    if is_expression_now and not is_expression_there:
+        return f"return {body}{end}" if symbol.returns_value else body + end
+    statement = body.removesuffix(";")
+    if (
+        ";" in statement
+        or not re.fullmatch(r"return\s.*", statement, re.S)
+        or "\nreturn" in re.sub(r"\s*\n\s*", "\n", statement)
+    ):
+        raise RecordError("signature_changed", "the file's function is one expression, the answer's has statements")
+    return statement.removeprefix("return").strip()
+
+
+def _indented(source: Source, hole: BodyHole, old: str, new: str) -> str:
+    """A body with another indentation; the content of strings is not changed."""
+    strings = captures(source, "(string) @x", (hole.start, hole.end)).get("x", [])
+    inside = {row for node in strings for row in range(node.start_point.row + 1, node.end_point.row + 1)}
+    first, *rest = source.data[hole.start : hole.end].decode().split("\n")
+    row = source.data.count(b"\n", 0, hole.start)
+    return "\n".join(
+        [
+            first,
+            *[
+                new + line.removeprefix(old) if line.strip() and number not in inside else line
+                for number, line in enumerate(rest, row + 1)
+            ],
+        ]
+    )
