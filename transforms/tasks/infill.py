@@ -46,6 +46,7 @@ from transforms.tasks.infill_forms import (
     prefix_prompt,
     suffix_stop,
 )
+from transforms.tasks.middle_checks import is_comment_instead, is_nothing_instead, line_at, repeats_prefix
 from transforms.tasks.settings import InfillSettings
 from transforms.tasks.shared import (
     NOT_VERIFIABLE,
@@ -55,6 +56,8 @@ from transforms.tasks.shared import (
     request_of,
     with_fault,
 )
+from transforms.tasks.talk import is_talk
+from transforms.tasks.unknown_names import count_unknown_names
 
 # The checks that can reject a middle, each with its rejection reason, in the order in which they run.
 # A verdict of None (undecidable) rejects as `not_verifiable` if the check is required.
@@ -63,12 +66,19 @@ REJECTION_REASONS: Final[Mapping[str, str]] = {
     "no_control_token": "control_token_in_output",
     "not_cut_off": "cut_off",
     "no_suffix_echo": "suffix_echo",
+    "no_prefix_echo": "prefix_echo",
+    "no_talk": "talk_in_middle",
+    "not_comment": "comment_only",
+    "not_trivial": "trivial_middle",
     "parses": "does_not_parse",
     "exact_match": "not_exact_match",
 }
 
 # `<bos>` and the three control tokens of every layout.
 _CONTROL_TOKENS: Final = 4
+
+# Their middles are words, or begin inside of one.
+_WORDY_KINDS: Final = ("docstring", "comment", "random_chars")
 
 EndedBy = Literal["stop", "newline", "suffix", "length"]
 
@@ -80,7 +90,12 @@ CHECKS_TYPE: Final = pa.struct(
         pa.field("not_empty", pa.bool_(), nullable=False),
         pa.field("no_control_token", pa.bool_(), nullable=False),
         pa.field("no_suffix_echo", pa.bool_(), nullable=False),
+        pa.field("no_prefix_echo", pa.bool_(), nullable=False),
+        pa.field("no_talk", pa.bool_(), nullable=False),
+        pa.field("not_comment", pa.bool_(), nullable=False),
+        pa.field("not_trivial", pa.bool_(), nullable=False),
         pa.field("not_cut_off", pa.bool_(), nullable=False),
+        pa.field("unknown_names", pa.int32()),  # null: no code, or no list of its language's own names
         pa.field("mean_logprob", pa.float32(), nullable=False),
     ]
 )
@@ -320,7 +335,8 @@ class InfillTask(InfillSettings):
     ) -> Mapping[str, Callable[[], Any]]:
         """The checks in the order in which they run: parsing, by far the most expensive, after the cheap ones."""
         start, end, content = span.start, span.end, row.content
-        original = content[start:end]
+        original, suffix = content[start:end], content[end:]
+        head, tail = line_at(content, start)[0], line_at(content, end)[1]
 
         def has_control_token() -> bool:
             names = _control_names(self.tokenizer)
@@ -330,12 +346,22 @@ class InfillTask(InfillSettings):
             changed = content[:start] + middle + content[end:]
             return parses_as_before(changed, content, row.language, row.path, hole=(start, end))
 
+        def unknown_names() -> int | None:
+            if span.kind in _WORDY_KINDS:
+                return None
+            return count_unknown_names(middle, (content[:start], suffix), row.language, row.path)
+
         return {
             "not_empty": lambda: bool(middle.strip()),
             "no_control_token": lambda: not has_control_token(),
             "not_cut_off": lambda: ended_by != "length",
-            "no_suffix_echo": lambda: not checks.echoes_suffix(middle, original, content[end:]),
+            "no_suffix_echo": lambda: not checks.echoes_suffix(middle, original, suffix),
+            "no_prefix_echo": lambda: not repeats_prefix(middle, original, content[:start]),
+            "no_talk": lambda: not is_talk(middle, original, head),
+            "not_comment": lambda: not is_comment_instead(middle, original, head, row.language, row.path),
+            "not_trivial": lambda: not is_nothing_instead(middle, original, span.kind, (head, tail), row.language),
             "parses": parses,
+            "unknown_names": unknown_names,
             "exact_match": lambda: checks.is_exact_match(middle, original),
             "edit_similarity": lambda: checks.edit_similarity(middle, original),
         }

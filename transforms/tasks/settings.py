@@ -44,7 +44,17 @@ class InfillSettings(SpanSettings, GenerationSettings):
     )
     stop_at_newline: bool = setting(True, help="Stop a single_line middle at the first newline.")
     require: tuple[str, ...] = setting(
-        ("not_empty", "no_control_token", "not_cut_off", "no_suffix_echo", "parses"),
+        (
+            "not_empty",
+            "no_control_token",
+            "not_cut_off",
+            "no_suffix_echo",
+            "no_prefix_echo",
+            "no_talk",
+            "not_comment",
+            "not_trivial",
+            "parses",
+        ),
         help="Checks that a middle must pass, else it is rejected; exact_match is also available.",
         metavar="CHECK",
     )
