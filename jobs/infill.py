@@ -43,9 +43,9 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: An option is out of range, or the model is not found.
     """
+    from jobs.execution.context import JobContext, output_of
     from jobs.execution.generation import generation_work
     from jobs.execution.lengths import with_lengths
-    from jobs.grouping.looking_up import JobContext, output_of
     from transforms.tasks.infill import InfillTask
 
     o = _with_prompt_form(from_all_options(Options, options))

@@ -27,7 +27,7 @@ def reason_of(task: InfillTask, tokenizer, hole: middle_answers.Hole, answer: st
 
 @pytest.fixture(scope="module")
 def task(small_vocabulary) -> InfillTask:
-    return InfillTask(tokenizer=small_vocabulary, fim_format="psm", max_prompt_tokens=2048)
+    return InfillTask(tokenizer=small_vocabulary, fim_format="psm", max_prompt_tokens=2048, max_middle_tokens=1000)
 
 
 @pytest.mark.parametrize("hole", middle_answers.FIRST, ids=lambda hole: f"{hole.language}-{hole.kind}")
