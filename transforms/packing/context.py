@@ -124,25 +124,6 @@ class RepositoryContext:
         return Document(file, 0, 0, ids, path_line + text, PLAIN, None, len(path_ids), size, 0, 0, role)
 
 
-def words_of(text: str, start: int = 0, end: int | None = None) -> set[str]:
-    """The words of a text by which signatures are chosen."""
-    return set(_WORD.findall(text, start, len(text) if end is None else end))
-
-
-def in_order(offered: Iterable[Document], room: int) -> Iterator[Document]:
-    """Yields context in the order in which it stands in front of a document, as long as there is room.
-
-    Args:
-        offered: One document for each imported file.
-        room: Tokens, with one after each document.
-    """
-    for found in sorted(offered, key=lambda one: (len(one.ids), one.file.path)):
-        room -= len(found.ids) + 1
-        if room < 0:
-            return
-        yield found
-
-
 class _Signature(NamedTuple):
     """A definition without its body: its name, that of the class that it is in or "", and its lines."""
 
@@ -178,3 +159,22 @@ def _lines(data: bytes, symbol: Symbol, grammar: str) -> str:
         return f"{head}\n{symbol.indent}{doc or '...'}\n"
     head = head.removesuffix("{").rstrip()
     return f"{symbol.indent}{doc}\n{head};\n" if doc else f"{head};\n"
+
+
+def words_of(text: str, start: int = 0, end: int | None = None) -> set[str]:
+    """The words of a text by which signatures are chosen."""
+    return set(_WORD.findall(text, start, len(text) if end is None else end))
+
+
+def in_order(offered: Iterable[Document], room: int) -> Iterator[Document]:
+    """Yields context in the order in which it stands in front of a document, as long as there is room.
+
+    Args:
+        offered: One document for each imported file.
+        room: Tokens, with one after each document.
+    """
+    for found in sorted(offered, key=lambda one: (len(one.ids), one.file.path)):
+        room -= len(found.ids) + 1
+        if room < 0:
+            return
+        yield found
