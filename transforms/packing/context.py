@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Set
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from transforms.fim.formats import path_line_text
 from transforms.languages import syntax
 from transforms.languages.grammars import grammar_name
 from transforms.packing.documents import PLAIN, Document, SourceFile
-from transforms.packing.tokens import Ids
+from transforms.packing.tokens import Ids, TextTokens
 from transforms.symbols.find import find_symbols
 from transforms.symbols.grammars import SYMBOL_GRAMMARS
 from transforms.symbols.symbol import Symbol, line_start
@@ -53,12 +54,19 @@ class RepositoryContext:
         self._tokenizer = tokenizer
         self._path_line = path_line
         self._files: dict[str, SourceFile] = {}
-        self._copies: dict[str, Document | None] = {}
+        self._whole: dict[str, Ids] = {}  # of the files that may be repeated whole
+        self._copies: dict[str, Document] = {}
         self._signatures: dict[str, list[_Signature]] = {}
 
-    def add(self, file: SourceFile) -> None:
-        """A file that later ones may import."""
-        self._files.setdefault(file.path, file)
+    def add(self, file: SourceFile, tokens: TextTokens) -> None:
+        """A file that later ones import, and the tokens of its text."""
+        if file.path in self._files:
+            return
+        self._files[file.path] = file
+        if file.content and len(file.content) <= _CHARS_PER_TOKEN * MAX_FILE_TOKENS:
+            ids = tokens.encode(0, len(file.content))
+            if len(ids) <= MAX_FILE_TOKENS:
+                self._whole[file.path] = ids
 
     def before(self, document: Document, imports: Iterable[str], present: Set[str], room: int) -> Iterator[Document]:
         """Yields what to put in front of a document, the smallest first, with at most `room` tokens together.
@@ -85,36 +93,28 @@ class RepositoryContext:
         return self._copy(path) or self._signed(path, words)
 
     def _copy(self, path: str) -> Document | None:
-        if path not in self._copies:
+        if path in self._whole and path not in self._copies:
             file = self._files[path]
-            fits = len(file.content) <= _CHARS_PER_TOKEN * MAX_FILE_TOKENS
-            ids = self._tokenizer.encode_array(file.content) if fits and file.content else None
-            self._copies[path] = (
-                self._document(file, file.content, [ids], COPY)
-                if ids is not None and len(ids) <= MAX_FILE_TOKENS
-                else None
-            )
-        return self._copies[path]
+            self._copies[path] = self._document(file, file.content, [self._whole[path]], COPY)
+        return self._copies.get(path)
 
     def _signed(self, path: str, words: Set[str]) -> Document | None:
         """The signatures of a file that a document with these words uses; None for none."""
         if path not in self._signatures:
-            self._signatures[path] = [
-                _Signature(name, owner, text, self._tokenizer.encode_array(text))
-                for name, owner, text in _signatures(self._files[path])
-            ]
+            self._signatures[path] = [_Signature(*found) for found in _signatures(self._files[path])]
         room = MAX_SIGNATURE_TOKENS
         used = []
         for one in self._signatures[path]:
             if one.name in words and (not one.owner or one.owner in words):
-                room -= len(one.ids)
+                ids = one.ids(self._tokenizer)
+                room -= len(ids)
                 if room < 0:
                     break
-                used.append(one)
+                used.append((one.text, ids))
         if not used:
             return None
-        text, ids = "".join(one.text for one in used), [one.ids for one in used]
-        return self._document(self._files[path], text, ids, SIGNATURES)
+        text, parts = "".join(text for text, _ in used), [ids for _, ids in used]
+        return self._document(self._files[path], text, parts, SIGNATURES)
 
     def _document(self, file: SourceFile, text: str, parts: list[Ids], role: str) -> Document:
         path_line = path_line_text(file.path) if self._path_line else ""
@@ -124,13 +124,20 @@ class RepositoryContext:
         return Document(file, 0, 0, ids, path_line + text, PLAIN, None, len(path_ids), size, 0, 0, role)
 
 
-class _Signature(NamedTuple):
+@dataclass(slots=True)
+class _Signature:
     """A definition without its body: its name, that of the class that it is in or "", and its lines."""
 
     name: str
     owner: str
     text: str
-    ids: Ids
+    _ids: Ids | None = None
+
+    def ids(self, tokenizer: Tokenizer) -> Ids:
+        """The tokens of its lines, encoded on first use: of most definitions no row needs them."""
+        if self._ids is None:
+            self._ids = tokenizer.encode_array(self.text)
+        return self._ids
 
 
 def _signatures(file: SourceFile) -> Iterator[tuple[str, str, str]]:

@@ -234,7 +234,9 @@ def _line_ends(text: str) -> npt.NDArray[np.int64]:
     for start in range(0, len(text), _CHARS_READ):
         chars = np.frombuffer(text[start : start + _CHARS_READ].encode("utf-32-le", "surrogatepass"), np.uint32)
         found.append(np.flatnonzero(chars == ord("\n")) + start + 1)
-    ends: npt.NDArray[np.int64] = np.unique(np.concatenate([*found, [len(text)]])).astype(np.int64)
+    if not text.endswith("\n"):  # "" has one as well
+        found.append(np.array([len(text)]))
+    ends: npt.NDArray[np.int64] = np.concatenate(found).astype(np.int64)
     lengths = np.diff(ends, prepend=0)
     cuts = [cut for line in np.flatnonzero(lengths > LONG_LINE_CHARS) for cut in _cuts(text, ends[line], lengths[line])]
     return np.sort(np.concatenate([ends, np.array(cuts, np.int64)])) if cuts else ends

@@ -125,6 +125,7 @@ class RowPacker:
         self._max_context = int(context_length * context_share)
         self._context = RepositoryContext(tokenizer, path_line=recipe.path_line)
         self._imports: Mapping[str, frozenset[str]] = {}
+        self._imported: frozenset[str] = frozenset()  # what any file imports
         self._row = _Row(tokenizer)
 
     def pack(
@@ -138,6 +139,7 @@ class RowPacker:
         """
         self._row.end_segment()
         self._imports = imports or {}
+        self._imported = frozenset().union(*self._imports.values())
         self._context = RepositoryContext(self._tokenizer, path_line=self._recipe.path_line)
         source = iter(files)
         waiting: deque[_Waiting] = deque()
@@ -161,26 +163,27 @@ class RowPacker:
         room = self._length - self._row.used
         head = waiting[0]
         if head.fits(room):
-            self._place(waiting.popleft().document)
+            self._place(head.document, head.tokens)
+            waiting.popleft()
             return True
         if not head.is_long:
             index = self._best_that_fits(waiting, room)
             if index is not None:
-                self._place(waiting[index].document)
+                self._place(waiting[index].document, waiting[index].tokens)
                 del waiting[index]
                 return True
         return room > self._min_piece and self._place_piece(waiting, room)
 
-    def _place(self, document: Document) -> None:
-        """Places a document, after as much of what it imports as there is room for."""
+    def _place(self, document: Document, tokens: TextTokens) -> None:
+        """Places a document of a file with these tokens, after as much of what it imports as there is room for."""
         if self._max_context:
             row = self._row
             room = min(self._length - row.used - len(document.ids) - 1, self._max_context - row.context_tokens)
             imports = self._imports.get(document.file.path, ())
             for found in self._context.before(document, imports, row.present, room):
                 row.place(found)
-            if document.start == 0:
-                self._context.add(document.file)
+            if document.start == 0 and document.file.path in self._imported:
+                self._context.add(document.file, tokens)
         self._row.place(document)
 
     def _best_that_fits(self, waiting: deque[_Waiting], room: int) -> int | None:
@@ -207,7 +210,7 @@ class RowPacker:
                 break
             document = make_document(self._tokenizer, item.file, self._recipe, item.start, end, item.tokens)
             if len(document.ids) + 1 <= room:
-                self._place(document)
+                self._place(document, item.tokens)
                 if end == len(item.file.content):
                     waiting.popleft()
                 else:
@@ -225,7 +228,7 @@ class RowPacker:
         plain = DocumentRecipe(job_seed=self._recipe.job_seed, fim_rate=0.0, path_line=False)
         document = make_document(self._tokenizer, item.file, plain, item.start, item.start + chars, item.tokens)
         assert len(document.ids) + 1 <= room, "a character has at most four byte tokens"
-        self._place(document)
+        self._place(document, item.tokens)
         if document.end == len(item.file.content):
             waiting.popleft()
         else:

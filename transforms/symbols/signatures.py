@@ -7,6 +7,7 @@ decided from the syntax alone are None.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import tree_sitter
@@ -38,8 +39,13 @@ class Signatures:
 
     def __init__(self, source: Source):
         self._data = source.data
+        self._source = source
         self._grammar = source.grammar
-        self.effects = Effects(source)
+
+    @functools.cached_property
+    def effects(self) -> Effects:
+        """What bodies do, on first use: two queries of the whole file."""
+        return Effects(self._source)
 
     def text(self, node: Node | None) -> str:
         """A node's own text; "" for no node."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transforms.packing.context import MAX_SIGNATURE_TOKENS, RepositoryContext
 from transforms.packing.documents import DocumentRecipe, SourceFile, make_document
 from transforms.packing.rows import RowPacker
+from transforms.packing.tokens import TextTokens
 from transforms.rows.row import content_sha256
 
 PLAIN = DocumentRecipe(fim_rate=0.0)
@@ -23,7 +24,7 @@ def file_of(path: str, content: str, language: str = "") -> SourceFile:
 def before(tokenizer, importer, *imported, present=(), room=10_000, path_line=True):
     context = RepositoryContext(tokenizer, path_line=path_line)
     for file in imported:
-        context.add(file)
+        context.add(file, TextTokens(tokenizer, file.content))
     document = make_document(tokenizer, importer, PLAIN)
     return list(context.before(document, [file.path for file in imported], set(present), room))
 
