@@ -22,6 +22,7 @@ from typing import Final
 from transforms.fim.spans import Span
 from transforms.packing.context import RepositoryContext, in_order, words_of
 from transforms.packing.documents import Document, SourceFile
+from transforms.packing.tokens import TextTokens
 from transforms.rows.row import Row
 from transforms.tasks.base import ContextFile, PromptContext
 from transforms.tasks.shared import open_tokenizer
@@ -145,6 +146,7 @@ def _long_lines(text: str) -> Iterator[str]:
 @functools.lru_cache(maxsize=256)
 def _context_of(tokenizer: str, file: SourceFile) -> RepositoryContext:
     """What a file offers, with its tokens: the files of a repository import the same ones."""
-    found = RepositoryContext(open_tokenizer(tokenizer), path_line=True)
-    found.add(file)
+    opened = open_tokenizer(tokenizer)
+    found = RepositoryContext(opened, path_line=True)
+    found.add(file, TextTokens(opened, file.content))
     return found

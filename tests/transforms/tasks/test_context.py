@@ -9,6 +9,7 @@ from model.errors import ConfigError
 from transforms.fim.spans import Recipe, Span
 from transforms.packing.context import RepositoryContext
 from transforms.packing.documents import DocumentRecipe, SourceFile, make_document
+from transforms.packing.tokens import TextTokens
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import RejectedTarget, TaskRequest
 from transforms.tasks.context import choose_blocks
@@ -58,7 +59,7 @@ def test_the_prompt_is_that_of_a_training_row(task, small_tokenizer):
     document = next(one for one in documents if one.span == span_of(RATE))
     context = RepositoryContext(small_tokenizer, path_line=True)
     for file in IMPORTED:
-        context.add(file)
+        context.add(file, TextTokens(small_tokenizer, file.content))
     expected = [small_tokenizer.bos]
     for found in context.before(document, [file.path for file in IMPORTED], frozenset(), 1000):
         expected += [*found.ids.tolist(), small_tokenizer.file_separator]
