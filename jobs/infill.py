@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.options import GenerationOptions, PlannedLengths, RejectedAnswerOptions, from_all_options
-from transforms.tasks.settings import HOLE_PROMPT_TOKENS, INFILL_TOKENS, InfillSettings
+from model.errors import ConfigError
+from transforms.tasks.settings import HOLE_PROMPT_TOKENS, INFILL_TOKENS, WHOLE_PROMPT_TOKENS, InfillSettings
 
 if TYPE_CHECKING:
     from jobs.viewing.layout import Layout
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 class Options(PlannedLengths, InfillSettings, RejectedAnswerOptions, GenerationOptions):
     """Fill in the middle of source files and validate what the model wrote."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.has_context:
+            return
+        whole = "--context repo shows other files of a row's repository, so it needs the input as a whole"
+        for name in ("grow", "retry_rejected"):
+            if getattr(self, name):
+                raise ConfigError(f"{whole}; remove --{name}")
+        if self.fused_steps:
+            raise ConfigError(f"{whole}, as files that earlier steps have written; remove `fused` from them")
+
 
 def build_work(options: Mapping[str, Any]) -> GenerationWork:
     """Makes the job's work from its options (`jobs.options.all_options`).
@@ -31,12 +43,14 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     Raises:
         ConfigError: An option is out of range, or the model is not found.
     """
+    from jobs.execution.context import JobContext, output_of
     from jobs.execution.generation import generation_work
     from jobs.execution.lengths import with_lengths
     from transforms.tasks.infill import InfillTask
 
     o = _with_prompt_form(from_all_options(Options, options))
-    o = with_lengths(o, answer_tokens=INFILL_TOKENS, prompt_tokens=HOLE_PROMPT_TOKENS)
+    prompt_tokens = WHOLE_PROMPT_TOKENS if o.has_context else HOLE_PROMPT_TOKENS
+    o = with_lengths(o, answer_tokens=INFILL_TOKENS, prompt_tokens=prompt_tokens)
     task = InfillTask(tokenizer=o.vocabulary, job_seed=o.seed, **o.values_of(InfillSettings))
     return generation_work(
         o,
@@ -44,6 +58,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         is_chat={"chat": True, "prefix": None}.get(o.fim_format, False),
         score_original=o.score_original,
         rejected_answers=o.rejected_answers,
+        context=JobContext(output_of(o.output).job.path) if o.has_context else None,
     )
 
 

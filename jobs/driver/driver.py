@@ -58,7 +58,7 @@ def run_job(
     beam_args: Sequence[str],
     work: Work,
     *,
-    reads: Callable[[Runner], str] | None = None,
+    reads: Callable[[Runner], str | None] | None = None,
     restore: Callable[[Runner], None] | None = None,
     results: Callable[[], list[str]] | None = None,
     dependents: Dependents | None = None,
@@ -73,7 +73,7 @@ def run_job(
         beam_args: Beam's own flags.
         work: The job's work; opened here only for the sample of a dry run.
         reads: Prepares files from the job's input, with the columns that `work` names, and returns their folder. The
-            units read them instead of the input.
+            units read them instead of the input; if it is None, they read the input.
         restore: Makes these files again if they are gone; called before units run.
         results: Reckons what the published rows say (`jobs.finalize.finalize`).
         dependents: Which rows must be decided again when others leave a dataset that grows.
@@ -132,7 +132,7 @@ class _Driver:
         prepare_input: Prepares files from the job's input, and returns their folder.
     """
 
-    def __init__(self, setup: JobSetup, prepare_input: Callable[[Runner], str] | None):
+    def __init__(self, setup: JobSetup, prepare_input: Callable[[Runner], str | None] | None):
         self.setup = setup
         self.options = setup.options
         self.work = setup.work

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from jobs.driver.estimates import estimate, source_of
 from jobs.execution.sample import Sample, choose
@@ -20,6 +21,7 @@ from jobs.terminal.display import clock
 from jobs.terminal.escapes import print_line
 from jobs.terminal.wording import counted
 from model.errors import ConfigError
+from transforms.tasks.settings import InfillSettings
 from transforms.work import Unit
 
 
@@ -42,14 +44,30 @@ def dry_run(options: CommonOptions, planned: PlannedJob, sample_of: Callable[[Se
     if isinstance(options, GenerationOptions):
         most, new = options.max_prompt_tokens, options.max_new_tokens
         print_line(f"lengths  prompts of up to {most:,} tokens, answers of up to {new:,}")
+    context = _context_room(options)
+    if context:
+        print_line(f"context  up to {context:,} tokens of a prompt are other files: counted in full, not in the sample")
     for file in plan.bad_files:
         print_line(f"bad file {file.uri}: {file.reason}: {file.detail}")
     units = [unit for unit in plan.units if planned_rows(unit)]
     sample = sample_of(choose(units)) if units else Sample(Counter(), 0.0, ())
+    sample = _with_context(sample, context)
     for line in (*sample_lines(sample, plan.rows), *floor_lines(options, units, sample)):
         print_line(line)
     print_line("nothing was written")
     return 3 if plan.bad_files else 0
+
+
+def _context_room(options: CommonOptions) -> int:
+    """Tokens that other files of the repository may take of a prompt."""
+    return options.context_room if isinstance(options, InfillSettings) else 0
+
+
+def _with_context(sample: Sample, context: int) -> Sample:
+    """The sample as if each prompt had so many tokens of other files: nothing is grouped for a dry run."""
+    counts = Counter(sample.counts)
+    counts["tokens_in"] += context * counts["targets"] if counts["tokens_in"] else 0
+    return replace(sample, counts=counts)
 
 
 def sample_lines(sample: Sample, total_rows: int) -> list[str]:

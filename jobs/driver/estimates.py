@@ -40,6 +40,7 @@ from model.errors import ConfigError
 from model.estimates import report as aot_report
 from model.roofline import DEVICES, GIB, Device, Floor, Shape, Storage, Workload, floor_of
 from transforms.rows.columns import ColumnOverrides
+from transforms.tasks.settings import context_room
 from transforms.work import Unit
 
 
@@ -154,6 +155,7 @@ def workload(options: EstimateOptions, source: Source) -> tuple[Workload, list[s
 
     each_row = float(samples * job.get("spans_per_file", 1))
     by_bytes = max(1.0, source.mean_prompt(longest))
+    by_bytes = min(longest, by_bytes + context_room(job.get("context", "none"), job.get("context_tokens"), longest))
     assumed_new = float(min(ASSUMED_NEW_TOKENS, most_new))
     per_row, why_rows = settle(options.prompts_per_row, "asked", counts.get("rows_in", 0), each_row, "assumed")
     prompt, why_prompt = settle(options.prompt_tokens, "tokens_in", asked, by_bytes, "from row bytes")

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from jobs import storage
 from jobs.beam.accelerators import ACCELERATORS, Accelerator
 from jobs.beam.dataflow import on_accelerator
+from jobs.driver.context import context_hooks
 from jobs.driver.driver import run_job
 from jobs.execution.generation import content_filter_of, version_of_filters
 from jobs.execution.vocabulary import vocabulary_sha256
@@ -45,7 +46,8 @@ def run_generation_job(
 ) -> int:
     """Runs a generation job and returns the exit code.
 
-    The current version of the policy is frozen with the options: a file that changes is another policy.
+    The current version of the policy is frozen with the options: a file that changes is another policy. If prompts show
+    what files import, the input is grouped by repository first, but not for a dry run.
     """
     accelerator = None if options.accelerator is None else ACCELERATORS[options.accelerator]
     if accelerator is not None:
@@ -56,7 +58,8 @@ def run_generation_job(
         _check_fits(work.engine, accelerator)
     if work.is_verified and not beam_args and options.run_units != "elsewhere":
         work.check_sandbox()  # before anything is written: the way out is another option
-    return run_job(job_name, options, beam_args, work)
+    hooks = {} if work.context is None or options.dry_run else context_hooks(options, work)
+    return run_job(job_name, options, beam_args, work, **hooks)
 
 
 def freeze_model_options(job_name: str, options: Opt, build_work: Callable[[Mapping[str, Any]], W]) -> tuple[Opt, W]:

@@ -9,6 +9,7 @@ from jobs.options import GenerationOptions
 from model.checkpoint import read_config
 from model.engine.settings import EngineSpec
 from model.errors import ConfigError
+from transforms.generation.imported import ContextSource
 from transforms.generation.work import GenerationWork, filter_version
 from transforms.rows.columns import ColumnOverrides, RowLimits
 from transforms.scanning import ContentFilter
@@ -27,6 +28,7 @@ def generation_work(
     rejected_answers: bool = False,
     score_original: bool = False,
     tests: Corpus | None = None,
+    context: ContextSource | None = None,
 ) -> GenerationWork:
     """Builds the work that runs `task` over a corpus.
 
@@ -39,6 +41,7 @@ def generation_work(
         rejected_answers: Whether the records of rejected targets include the generated text.
         score_original: Whether each row has the log-probability of its original text.
         tests: A corpus in which the tests of rows are looked up.
+        context: Where prompts get what files import.
 
     Raises:
         ConfigError: The model or its vocabulary can't be found or don't match, a request could be longer than its
@@ -75,6 +78,7 @@ def generation_work(
         known_text=options.known_text or "",
         tokenizer=options.vocabulary,
         tests=tests,
+        context=context,
         isolation=options.sandbox if isinstance(options, VerifySettings) else "bubblewrap",
     )
 

@@ -54,10 +54,33 @@ _VERIFIED_FIELDS = (
     pa.field("behavior_agreement", pa.float32()),  # share of equal results for the same inputs; null: can't tell
 )
 
+# Of a job whose prompts show other files of the repository: those of the row's prompt, in their order.
+_CONTEXT_FIELD = pa.field(
+    "context",
+    pa.list_(
+        pa.field(
+            "item",
+            pa.struct(
+                [
+                    pa.field("path", pa.large_string(), nullable=False),
+                    pa.field("content_sha256", pa.string(), nullable=False),  # of the raw file
+                    pa.field("role", pa.string(), nullable=False),  # copy, signatures
+                    pa.field("tokens", pa.int32(), nullable=False),
+                ]
+            ),
+            nullable=False,
+        )
+    ),
+    nullable=False,
+)
 
-def lineage_type(*, is_verified: bool) -> pa.StructType:
-    """The lineage of a row; with how it was verified, where answers are compiled or run."""
-    return pa.struct([*LINEAGE_TYPE, *_VERIFIED_FIELDS]) if is_verified else LINEAGE_TYPE
+
+def lineage_type(*, is_verified: bool, has_context: bool = False) -> pa.StructType:
+    """The lineage of a row; with how it was verified, where answers are compiled or run, and with its prompt's context,
+    where prompts have one.
+    """
+    more = [*(_VERIFIED_FIELDS if is_verified else ()), *([_CONTEXT_FIELD] if has_context else ())]
+    return pa.struct([*LINEAGE_TYPE, *more]) if more else LINEAGE_TYPE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +123,7 @@ class JobLineage:
             "completion_tokens": len(completion.tokens),
             "mean_logprob": completion.mean_logprob,
             "finish_reason": completion.finish_reason,
+            **({} if request.context is None else {"context": [file._asdict() for file in request.context.files]}),
         }
 
 

@@ -8,7 +8,7 @@ on the engine: `prepare` returns requests, and `validate` takes the completions 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -18,12 +18,14 @@ from transforms import bounded
 from transforms.duplicates.known_text import open_known_text
 from transforms.filters.columns import Filtered, Names, filter_names
 from transforms.filters.content import by_rules, filter_input
+from transforms.generation.imported import imported_files
 from transforms.generation.selection import choose_samples
+from transforms.packing.lookup import GroupedCorpus
 from transforms.rows.rejections import Rejection, stage_error
 from transforms.rows.row import Row, derive_seed
 from transforms.scanning import ContentFilter
 from transforms.scanning.policy import VERBATIM_COPY
-from transforms.tasks.base import Accepted, NestingTask, RejectedTarget, Task, TaskRequest, VerifiedTask
+from transforms.tasks.base import Accepted, ContextTask, NestingTask, RejectedTarget, Task, TaskRequest, VerifiedTask
 from transforms.verification.trials import Trial
 
 FILTER_OUTPUT: Final = "filter_output"
@@ -113,6 +115,7 @@ class RowStages:
         content_filter: Filters inputs and answers; None accepts everything.
         keep: Maximum number of distinct answers kept per target.
         nest: Whether a file becomes one row; the task must then be a `NestingTask`.
+        context: Where the task's prompts get what files import; None for nowhere.
         known_text: Folder of an index of known text (`transforms.duplicates.known_text`). Depending on the policy,
             verbatim copies from other files are recorded in the answer's row or reject it. "" disables the search.
         answer_tokenizer: Decodes rejected answers so that they are kept, except those in which the filter finds
@@ -125,6 +128,7 @@ class RowStages:
     nest: bool = False
     answer_tokenizer: str = ""
     known_text: str = ""
+    context: GroupedCorpus | None = None
 
     def open(self) -> None:
         """Creates the scanner; tasks open their tokenizers on first use."""
@@ -227,7 +231,7 @@ class RowStages:
 
     def _ask(self, row: Row) -> Prepared:
         try:
-            asked = list(self.task.requests(row))
+            asked = list(self._requests(row))
         except RecordError as error:
             return Prepared(row, rejection=Rejection("targets", error.reason, error.detail))
         except Exception as error:
@@ -237,6 +241,12 @@ class RowStages:
             return Prepared(row, rejection=Rejection("targets", "no_target", "the task found no target in the row"))
         requests = tuple(item for item in asked if isinstance(item, TaskRequest))
         return Prepared(row, requests, tuple(item for item in asked if isinstance(item, RejectedTarget)))
+
+    def _requests(self, row: Row) -> Iterable[TaskRequest | RejectedTarget]:
+        if self.context is None:
+            return self.task.requests(row)
+        assert isinstance(self.task, ContextTask), "context requires a task that supports it"
+        return self.task.requests_with(row, imported_files(self.context, self.content_filter, row))
 
     def _verdict(self, row: Row, request: TaskRequest, sample: Completion | Rejection) -> Accepted | RejectedTarget:
         """Validates one answer and scans it in context: an answer that would have to be redacted is rejected."""

@@ -28,6 +28,7 @@ from transforms.duplicates.known_text import COPY_TYPE, open_known_text
 from transforms.filters.columns import Names, filter_columns
 from transforms.filters.content import redactions
 from transforms.generation.engine import EngineSpec, acquire_engine, engine_figures, keep_compiled
+from transforms.generation.imported import ContextSource, context_counts
 from transforms.generation.lineage import JobLineage, lineage_type
 from transforms.generation.row_state import RowState, reject_repeats, row_rejection, verdict_names
 from transforms.generation.scores import SCORE_FIELDS, score_columns, score_originals
@@ -106,6 +107,8 @@ class GenerationWork:
         tokenizer: Location of the vocabulary; "": the model's own.
         isolation: What programs run in, where answers are compiled or run.
         tests: A corpus in which the tests of rows are looked up; None for none.
+        context: Makes known, in a process that runs units, where prompts get what files import; None for nowhere. What
+            it returns is None in a dry run, which groups nothing: prompts are then without.
     """
 
     task: Task
@@ -125,6 +128,7 @@ class GenerationWork:
     tokenizer: str = ""
     isolation: Isolation = "bubblewrap"
     tests: Corpus | None = None
+    context: ContextSource | None = None
 
     whole_row_groups: ClassVar[bool] = False
     spreads_rows: ClassVar[bool] = True
@@ -151,7 +155,7 @@ class GenerationWork:
             lineage = pa.list_(pa.field("item", lineage_type(is_verified=self.is_verified), nullable=False))
             added = [*self.task.nested_schema, *extra, pa.field("lineage", lineage, nullable=False)]
         else:
-            lineage = lineage_type(is_verified=self.is_verified)
+            lineage = lineage_type(is_verified=self.is_verified, has_context=self.context is not None)
             scores = SCORE_FIELDS if self.score_original else ()
             added = [*self.task.result_schema, *extra, *scores, pa.field("lineage", lineage, nullable=False)]
         return output_schema(input_schema, resolve_columns(input_schema, self.columns), added)
@@ -187,6 +191,7 @@ class GenerationWork:
             nest=self.nest,
             answer_tokenizer=(self.tokenizer or self.engine.model) if self.rejected_answers else "",
             known_text=self.known_text,
+            context=None if self.context is None else self.context.find(),
         )
         pool = RowPool(stages, workers)
         pool.open()
@@ -294,6 +299,7 @@ class GenerationWork:
             counts.update(name for item in state.validated.kept for name in verdict_names(item.accepted.columns))
             if state.prepared is not None:
                 counts.update(state.prepared.counts)
+                counts.update(context_counts(state.prepared.requests))
         counts["rows_in"] = table.num_rows
         counts["rows_rejected"] = table.num_rows - counts["rows_kept"]
         counts.update(rejected_counts(rejected))

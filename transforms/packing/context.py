@@ -80,13 +80,17 @@ class RepositoryContext:
         missing = [path for path in imports if path not in present and path in self._files]
         if not missing or room < 2:
             return
-        words = set(_WORD.findall(document.file.content, document.start, document.end))
-        offered = [found for path in sorted(missing) if (found := self._copy(path) or self._signed(path, words))]
-        for found in sorted(offered, key=lambda one: (len(one.ids), one.file.path)):
-            room -= len(found.ids) + 1
-            if room < 0:
-                return
-            yield found
+        words = words_of(document.file.content, document.start, document.end)
+        yield from in_order(filter(None, (self.offer(path, words) for path in sorted(missing))), room)
+
+    def offer(self, path: str, words: Set[str]) -> Document | None:
+        """What a file that was added offers to a document with these words: all of it, or signatures; None if nothing.
+
+        Args:
+            path: The file's path.
+            words: The document's, as of `words_of`.
+        """
+        return self._copy(path) or self._signed(path, words)
 
     def _copy(self, path: str) -> Document | None:
         if path in self._whole and path not in self._copies:
@@ -162,3 +166,22 @@ def _lines(data: bytes, symbol: Symbol, grammar: str) -> str:
         return f"{head}\n{symbol.indent}{doc or '...'}\n"
     head = head.removesuffix("{").rstrip()
     return f"{symbol.indent}{doc}\n{head};\n" if doc else f"{head};\n"
+
+
+def words_of(text: str, start: int = 0, end: int | None = None) -> set[str]:
+    """The words of a text by which signatures are chosen."""
+    return set(_WORD.findall(text, start, len(text) if end is None else end))
+
+
+def in_order(offered: Iterable[Document], room: int) -> Iterator[Document]:
+    """Yields context in the order in which it stands in front of a document, as long as there is room.
+
+    Args:
+        offered: One document for each imported file.
+        room: Tokens, with one after each document.
+    """
+    for found in sorted(offered, key=lambda one: (len(one.ids), one.file.path)):
+        room -= len(found.ids) + 1
+        if room < 0:
+            return
+        yield found

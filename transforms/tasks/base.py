@@ -9,14 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from model.engine.requests import Completion, Request
+from transforms.packing.documents import SourceFile
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row
 from transforms.verification.trials import Trial
+
+
+class ContextFile(NamedTuple):
+    """A file of the repository that stands in front of a prompt: whole (`copy`) or its `signatures`."""
+
+    path: str
+    content_sha256: str
+    role: str
+    tokens: int
+
+
+class PromptContext(NamedTuple):
+    """What stands in front of a prompt's file.
+
+    `tokens` includes the separators; `left_out` is the number of files that would have told the answer.
+    """
+
+    files: tuple[ContextFile, ...]
+    tokens: int
+    left_out: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +51,7 @@ class TaskRequest:
         prompt_format: The prompt's format, for the lineage: `psm`, `spm`, `chat`, ...
         original: Tokens of the text that stands in the target's place, if its log-probability after the prompt is
             asked for.
+        context: What stands in front of its file; None: the task was given no other files.
     """
 
     target: str
@@ -37,6 +59,7 @@ class TaskRequest:
     payload: Any = None
     prompt_format: str = ""
     original: tuple[int, ...] = ()
+    context: PromptContext | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +118,15 @@ class Task(Protocol):
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
         """Parses, validates and scores one answer."""
+        ...
+
+
+@runtime_checkable
+class ContextTask(Protocol):
+    """A task whose prompts can show other files of the repository."""
+
+    def requests_with(self, row: Row, imported: Sequence[SourceFile]) -> Iterable[TaskRequest | RejectedTarget]:
+        """As `requests`, with the files that the row's file imports."""
         ...
 
 

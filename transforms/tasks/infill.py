@@ -13,7 +13,7 @@ asked otherwise (`transforms.tasks.infill_forms`); what they are asked doesn't c
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -34,10 +34,12 @@ from transforms.fim.spans import RECIPE_VERSION, Recipe, Span, choose_spans
 from transforms.fim.windows import Window, fit_window
 from transforms.languages.faults import first_fault
 from transforms.languages.parsing import can_parse, parses_as_before
+from transforms.packing.documents import SourceFile
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import chat_stop_ids
+from transforms.tasks.context import Blocks, choose_blocks
 from transforms.tasks.infill_forms import (
     CHAT_OVERHEAD_TOKENS,
     PromptForm,
@@ -46,7 +48,8 @@ from transforms.tasks.infill_forms import (
     prefix_prompt,
     suffix_stop,
 )
-from transforms.tasks.settings import InfillSettings
+from transforms.tasks.middle_checks import is_comment_instead, is_nothing_instead, line_at, repeats_prefix
+from transforms.tasks.settings import MAX_CONTEXT_SHARE, InfillSettings
 from transforms.tasks.shared import (
     NOT_VERIFIABLE,
     failed_check,
@@ -55,6 +58,8 @@ from transforms.tasks.shared import (
     request_of,
     with_fault,
 )
+from transforms.tasks.talk import is_talk
+from transforms.tasks.unknown_names import count_unknown_names
 
 # The checks that can reject a middle, each with its rejection reason, in the order in which they run.
 # A verdict of None (undecidable) rejects as `not_verifiable` if the check is required.
@@ -63,12 +68,19 @@ REJECTION_REASONS: Final[Mapping[str, str]] = {
     "no_control_token": "control_token_in_output",
     "not_cut_off": "cut_off",
     "no_suffix_echo": "suffix_echo",
+    "no_prefix_echo": "prefix_echo",
+    "no_talk": "talk_in_middle",
+    "not_comment": "comment_only",
+    "not_trivial": "trivial_middle",
     "parses": "does_not_parse",
     "exact_match": "not_exact_match",
 }
 
 # `<bos>` and the three control tokens of every layout.
 _CONTROL_TOKENS: Final = 4
+
+# Their middles are words, or begin inside of one.
+_WORDY_KINDS: Final = ("docstring", "comment", "random_chars")
 
 EndedBy = Literal["stop", "newline", "suffix", "length"]
 
@@ -80,7 +92,12 @@ CHECKS_TYPE: Final = pa.struct(
         pa.field("not_empty", pa.bool_(), nullable=False),
         pa.field("no_control_token", pa.bool_(), nullable=False),
         pa.field("no_suffix_echo", pa.bool_(), nullable=False),
+        pa.field("no_prefix_echo", pa.bool_(), nullable=False),
+        pa.field("no_talk", pa.bool_(), nullable=False),
+        pa.field("not_comment", pa.bool_(), nullable=False),
+        pa.field("not_trivial", pa.bool_(), nullable=False),
         pa.field("not_cut_off", pa.bool_(), nullable=False),
+        pa.field("unknown_names", pa.int32()),  # null: no code, or no list of its language's own names
         pa.field("mean_logprob", pa.float32(), nullable=False),
     ]
 )
@@ -114,6 +131,7 @@ class InfillTarget:
     suffix_end: int
     is_windowed: bool
     has_path_line: bool
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,13 +150,18 @@ class InfillTask(InfillSettings):
     job_seed: int = 0
 
     name = "infill"
-    template_version = f"infill-2/spans-{RECIPE_VERSION}"
+
+    @property
+    def template_version(self) -> str:
+        """The version of spans and prompts."""
+        return f"infill-2/spans-{RECIPE_VERSION}" + ("/context-1" if self.has_context else "")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._recipe()
         if self.fim_format == "chat" and self.score_original:
             raise ConfigError("an original middle can't be scored in a chat; use another --fim_format")
+        self._check_context()
         if unknown := sorted(set(self.require) - set(REJECTION_REASONS)):
             raise ConfigError(f"unknown check {', '.join(unknown)}; checks are {', '.join(REJECTION_REASONS)}")
 
@@ -153,6 +176,10 @@ class InfillTask(InfillSettings):
         Raises:
             RecordError: `lone_surrogate`, `nothing_to_infill`, `not_verifiable`.
         """
+        return self.requests_with(row, ())
+
+    def requests_with(self, row: Row, imported: Sequence[SourceFile]) -> Iterator[TaskRequest | RejectedTarget]:
+        """As `requests`, with the files that the row's file imports."""
         _check_encodable(row.content)
         if "parses" in self.require and not can_parse(row.content, row.language, row.path):
             detail = "no parser can check this file, and --require has parses; remove it to keep unchecked middles"
@@ -171,7 +198,7 @@ class InfillTask(InfillSettings):
                 "nothing_to_infill",
                 f"its {len(row.content)} characters contain no span of {self.min_chars} to {self.max_chars} characters",
             )
-        return (self.request_for(row, span) for span in spans)
+        return (self.request_for(row, span, imported) for span in spans)
 
     def accept(self, row: Row, request: TaskRequest, completion: Completion) -> Accepted | RejectedTarget:
         """Validates one middle."""
@@ -180,7 +207,7 @@ class InfillTask(InfillSettings):
         ids = strip_final_separator(tokenizer, completion.tokens)
         middle, ended_by = self._middle(row, target, ids, completion)
         verdicts: dict[str, Any] = {}
-        for check, verdict in self._checks(tokenizer, row, target.span, ids, middle, ended_by).items():
+        for check, verdict in self._checks(tokenizer, row, target, ids, middle, ended_by).items():
             verdicts[check] = verdict()
             if check in self.require and (failed := failed_check(verdicts, REJECTION_REASONS, [check])):
                 detail = failed[1] or f"{len(ids)} tokens were generated, ended by {ended_by}"
@@ -213,16 +240,17 @@ class InfillTask(InfillSettings):
         hole = (span.start, span.end)
         return first_fault(changed, row.language, row.path, original=row.content, hole=hole)
 
-    def request_for(self, row: Row, span: Span) -> TaskRequest | RejectedTarget:
+    def request_for(self, row: Row, span: Span, imported: Sequence[SourceFile] = ()) -> TaskRequest | RejectedTarget:
         """Builds the prompt for one span of the row's content."""
         name = f"{span.kind}:{span.start}:{span.end}"
         tokenizer = open_tokenizer(self.tokenizer)
-        path_line = tokenizer.encode(path_line_text(row.path)) if self.path_line else []
+        path_line = tokenizer.encode(path_line_text(row.path)) if self.path_line or self.has_context else []
         mode = self._mode(row.content_sha256, name)
         try:
             original = tokenizer.encode(row.content[span.start : span.end])
             self._check_middle(len(original))
-            prompt, window = self._prompt(tokenizer, row, span, mode, path_line)
+            blocks = choose_blocks(self.tokenizer, row, span, imported, self.context_room)
+            blocks, (prompt, window) = self._fitted(tokenizer, row, span, mode, path_line, blocks)
         except RecordError as error:
             return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
         return TaskRequest(
@@ -234,15 +262,27 @@ class InfillTask(InfillSettings):
                 seed=derive_seed(self.job_seed, row.content_sha256, "sample", name),
                 stop_texts=self._stop_texts(tokenizer, row, span, mode),
             ),
-            payload=_target(span, mode, window, has_path_line=bool(path_line)),
+            payload=_target(span, mode, window, blocks, has_path_line=bool(path_line)),
             prompt_format=mode,
             original=tuple(original) if self.score_original else (),
+            context=blocks.told() if self.has_context else None,
         )
 
+    def _fitted(
+        self, tokenizer: Tokenizer, row: Row, span: Span, mode: PromptForm, path_line: list[int], blocks: Blocks
+    ) -> tuple[Blocks, tuple[list[int], Window]]:
+        """The prompt, without other files if these leave no room for the line around the middle."""
+        try:
+            return blocks, self._prompt(tokenizer, row, span, mode, path_line, blocks)
+        except RecordError:
+            if not blocks.documents:
+                raise
+        return Blocks(), self._prompt(tokenizer, row, span, mode, path_line, Blocks())
+
     def _prompt(
-        self, tokenizer: Tokenizer, row: Row, span: Span, mode: PromptForm, path_line: list[int]
+        self, tokenizer: Tokenizer, row: Row, span: Span, mode: PromptForm, path_line: list[int], blocks: Blocks
     ) -> tuple[list[int], Window]:
-        budget = self.max_prompt_tokens - _CONTROL_TOKENS - len(path_line)
+        budget = self.max_prompt_tokens - _CONTROL_TOKENS - len(path_line) - blocks.tokens
         if mode == "prefix":  # all room is the prefix's
             window = fit_window(tokenizer, row.content[: span.end], span.start, span.end, budget)
             return prefix_prompt(tokenizer, window.prefix_ids, path_line), window
@@ -253,7 +293,10 @@ class InfillTask(InfillSettings):
             after = row.content[span.end : window.suffix_end]
             return chat_infill_prompt(tokenizer, before, after, row.language), window
         window = fit_window(tokenizer, row.content, span.start, span.end, budget)
-        return fim_prompt(tokenizer, mode, window.prefix_ids, window.suffix_ids, path_line=path_line), window
+        prompt = fim_prompt(
+            tokenizer, mode, window.prefix_ids, window.suffix_ids, path_line=path_line, context=blocks.ids
+        )
+        return prompt, window
 
     def _stop_texts(self, tokenizer: Tokenizer, row: Row, span: Span, mode: PromptForm) -> StopTexts | None:
         if mode != "prefix" or self._stops_at_newline(span):
@@ -295,6 +338,23 @@ class InfillTask(InfillSettings):
     def _recipe(self) -> Recipe:
         return Recipe.of(self)
 
+    def _check_context(self) -> None:
+        if self.context_tokens is not None and not self.has_context:
+            raise ConfigError(
+                f"--context_tokens {self.context_tokens} belongs to --context repo; add that, or remove it"
+            )
+        if self.has_context and self.fim_format in ("prefix", "chat"):
+            raise ConfigError(
+                f"--context repo needs a model with infilling tokens; prompts in the form {self.fim_format} have no "
+                "place for other files; remove --context"
+            )
+        most = int(self.max_prompt_tokens * MAX_CONTEXT_SHARE)
+        if self.context_room > most:
+            raise ConfigError(
+                f"--context_tokens is {self.context_tokens}, the limit is {most}, {MAX_CONTEXT_SHARE:.0%} of a prompt; "
+                "lower it, or raise --max_prompt_tokens"
+            )
+
     def _check_middle(self, num_tokens: int) -> None:
         if num_tokens > self.max_middle_tokens:
             raise RecordError(
@@ -316,11 +376,13 @@ class InfillTask(InfillSettings):
         return fim_stop_ids(tokenizer) | newlines
 
     def _checks(
-        self, tokenizer: Tokenizer, row: Row, span: Span, ids: list[int], middle: str, ended_by: EndedBy
+        self, tokenizer: Tokenizer, row: Row, target: InfillTarget, ids: list[int], middle: str, ended_by: EndedBy
     ) -> Mapping[str, Callable[[], Any]]:
         """The checks in the order in which they run: parsing, by far the most expensive, after the cheap ones."""
+        span = target.span
         start, end, content = span.start, span.end, row.content
-        original = content[start:end]
+        original, suffix = content[start:end], content[end:]
+        head, tail = line_at(content, start)[0], line_at(content, end)[1]
 
         def has_control_token() -> bool:
             names = _control_names(self.tokenizer)
@@ -330,19 +392,30 @@ class InfillTask(InfillSettings):
             changed = content[:start] + middle + content[end:]
             return parses_as_before(changed, content, row.language, row.path, hole=(start, end))
 
+        def unknown_names() -> int | None:
+            if span.kind in _WORDY_KINDS:
+                return None
+            return count_unknown_names(middle, (content[:start], suffix, *target.context), row.language, row.path)
+
         return {
             "not_empty": lambda: bool(middle.strip()),
             "no_control_token": lambda: not has_control_token(),
             "not_cut_off": lambda: ended_by != "length",
-            "no_suffix_echo": lambda: not checks.echoes_suffix(middle, original, content[end:]),
+            "no_suffix_echo": lambda: not checks.echoes_suffix(middle, original, suffix),
+            "no_prefix_echo": lambda: not repeats_prefix(middle, original, content[:start]),
+            "no_talk": lambda: not is_talk(middle, original, head),
+            "not_comment": lambda: not is_comment_instead(middle, original, head, row.language, row.path),
+            "not_trivial": lambda: not is_nothing_instead(middle, original, span.kind, (head, tail), row.language),
             "parses": parses,
+            "unknown_names": unknown_names,
             "exact_match": lambda: checks.is_exact_match(middle, original),
             "edit_similarity": lambda: checks.edit_similarity(middle, original),
         }
 
 
-def _target(span: Span, mode: PromptForm, window: Window, *, has_path_line: bool) -> InfillTarget:
-    return InfillTarget(span, mode, window.prefix_start, window.suffix_end, window.is_windowed, has_path_line)
+def _target(span: Span, mode: PromptForm, window: Window, blocks: Blocks, *, has_path_line: bool) -> InfillTarget:
+    start, end = window.prefix_start, window.suffix_end
+    return InfillTarget(span, mode, start, end, window.is_windowed, has_path_line, blocks.texts)
 
 
 def _check_encodable(content: str) -> None:

@@ -20,6 +20,9 @@ INFILL_TOKENS: Final = 128
 DOCSTRING_TOKENS: Final = 256
 GENERATE_TOKENS: Final[Mapping[str, int]] = {"body": 512, "file": 1024, "prompt": 1024, "chat": 1024}
 ANNOTATE_TOKENS: Final[Mapping[str, int]] = {"line": 48, "text": 768, "json": 768, "code": 1024}
+# The share of a prompt that other files may take, by default and at most: as of a row of `codemill pack`.
+CONTEXT_SHARE: Final = 0.25
+MAX_CONTEXT_SHARE: Final = 0.75
 # Tokens of a prompt: lines far from a hole help little; a definition or file that is asked about is shown whole.
 HOLE_PROMPT_TOKENS: Final = 2048
 WHOLE_PROMPT_TOKENS: Final = 4096
@@ -39,15 +42,58 @@ class InfillSettings(SpanSettings, GenerationSettings):
         "infilling tokens, chat if it is instruction-tuned, else prefix, which shows no suffix.",
     )
     path_line: bool = setting(False, help="Start each prompt with a line that holds the file's path.")
+    context: Literal["none", "repo"] = setting(
+        "none",
+        help="What stands in front of the file in its prompt; repo: files that it imports, as pack lays them out, all "
+        "with their paths. The input is grouped by repository first.",
+    )
+    context_tokens: int | None = setting(
+        None,
+        help="With --context repo: tokens of a prompt that other files may take; default: a quarter of "
+        "--max_prompt_tokens.",
+        minimum=1,
+        metavar="TOKENS",
+    )
     score_original: bool = setting(
         False, help="Add the model's log-probability of each original middle: original_logprob, original_tokens."
     )
     stop_at_newline: bool = setting(True, help="Stop a single_line middle at the first newline.")
     require: tuple[str, ...] = setting(
-        ("not_empty", "no_control_token", "not_cut_off", "no_suffix_echo", "parses"),
+        (
+            "not_empty",
+            "no_control_token",
+            "not_cut_off",
+            "no_suffix_echo",
+            "no_prefix_echo",
+            "no_talk",
+            "not_comment",
+            "not_trivial",
+            "parses",
+        ),
         help="Checks that a middle must pass, else it is rejected; exact_match is also available.",
         metavar="CHECK",
     )
+
+    @property
+    def has_context(self) -> bool:
+        """Whether prompts show other files of the repository."""
+        return self.context == "repo"
+
+    @property
+    def context_room(self) -> int:
+        """Tokens of a prompt that other files may take."""
+        return context_room(self.context, self.context_tokens, self.max_prompt_tokens)
+
+
+def context_room(context: str, context_tokens: int | None, max_prompt_tokens: int) -> int:
+    """Tokens of a prompt that other files may take.
+
+    >>> context_room("repo", None, 4096), context_room("repo", 512, 4096), context_room("none", None, 4096)
+    (1024, 512, 0)
+    """
+    if context == "none":
+        return 0
+    return int(max_prompt_tokens * CONTEXT_SHARE) if context_tokens is None else context_tokens
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,48 @@
+"""Middles that say nothing, repeat what is there, or talk are told from code."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.engine.requests import Completion
+from tests.transforms.tasks import middle_answers
+from transforms.fim.spans import Span
+from transforms.rows.row import Row, SourceRef, content_sha256
+from transforms.tasks.base import RejectedTarget
+from transforms.tasks.infill import InfillTask
+
+
+def reason_of(task: InfillTask, tokenizer, hole: middle_answers.Hole, answer: str) -> str:
+    """Why an answer is rejected; "" if it isn't."""
+    before, original, after = hole.parts()
+    content = before + original + after
+    sha = content_sha256(content)
+    row = Row(SourceRef("corpus.parquet", 0, 0), content, sha, sha, path=hole.path, language=hole.language)
+    request = task.request_for(row, Span(hole.kind, len(before), len(before) + len(original)))
+    tokens = tuple(tokenizer.encode(answer))
+    completion = Completion(tokens=tokens, finish_reason="stop", stop_id=1, mean_logprob=-0.5, prompt_tokens=9)
+    verdict = task.accept(row, request, completion)
+    return verdict.rejection.reason if isinstance(verdict, RejectedTarget) else ""
+
+
+@pytest.fixture(scope="module")
+def task(small_vocabulary) -> InfillTask:
+    return InfillTask(tokenizer=small_vocabulary, fim_format="psm", max_prompt_tokens=2048, max_middle_tokens=1000)
+
+
+@pytest.mark.parametrize("hole", middle_answers.FIRST, ids=lambda hole: f"{hole.language}-{hole.kind}")
+def test_each_answer_has_its_verdict(hole, task, small_tokenizer):
+    found = {answer: reason_of(task, small_tokenizer, hole, answer) for answer, _ in hole.answers()}
+    expected = dict(hole.answers())
+    assert {answer: reason for answer, reason in found.items() if reason != expected[answer]} == {}
+
+
+def test_of_answers_that_the_judges_were_not_made_with_good_ones_are_kept_and_bad_ones_refused(task, small_tokenizer):
+    good, bad = [], []
+    for hole in middle_answers.SECOND:
+        good += [(answer, reason_of(task, small_tokenizer, hole, answer)) for answer in hole.good]
+        bad += [(line[1:], reason_of(task, small_tokenizer, hole, line[1:])) for line in hole.bad]
+    lost = [found for found in good if found[1]]
+    passed = [answer for answer, reason in bad if not reason]
+    assert len(lost) <= 0.02 * len(good), lost
+    assert len(passed) <= 0.1 * len(bad), passed
