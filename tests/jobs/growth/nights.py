@@ -21,8 +21,8 @@ FILTER = ("filter", "--policy", "none", "--no-decontaminate", "--no-quality")
 # Reads cases as JSON lines, runs each in a fork of its own, and says how it ended.
 _FORKER = """
 import json, os, sys, traceback
-import jobs.dedup, jobs.driver.driver, jobs.filter, jobs.finalize.merge, jobs.forgetting.command
-import jobs.grouping.depending, jobs.collecting.growing, transforms.filters.work, transforms.opt_out.work
+import jobs.dedup, jobs.driver.driver, jobs.filter, jobs.pack, jobs.finalize.merge, jobs.forgetting.command
+import jobs.grouping.depending, jobs.collecting.growing, jobs.growth.repacking, transforms.filters.work, transforms.opt_out.work
 from jobs import cli
 from jobs.driver.runners import LocalRunner
 from jobs.execution import supervisor
