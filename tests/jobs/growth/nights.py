@@ -21,8 +21,8 @@ FILTER = ("filter", "--policy", "none", "--no-decontaminate", "--no-quality")
 # Reads cases as JSON lines, runs each in a fork of its own, and says how it ended.
 _FORKER = """
 import json, os, sys, traceback
-import jobs.dedup, jobs.driver.driver, jobs.filter, jobs.pack, jobs.finalize.merge, jobs.forgetting.command
-import jobs.grouping.depending, jobs.collecting.growing, jobs.growth.repacking, transforms.filters.work, transforms.opt_out.work
+import jobs.dedup, jobs.driver.driver, jobs.filter, jobs.finalize.merge, jobs.forgetting.command
+import jobs.grouping.depending, jobs.collecting.growing, transforms.filters.work, transforms.opt_out.work
 from jobs import cli
 from jobs.driver.runners import LocalRunner
 from jobs.execution import supervisor
@@ -30,6 +30,7 @@ from tests.jobs import uppercase
 uppercase.stay_here()
 supervisor.run_units = uppercase.inline_units_of_any_job
 jobs.finalize.merge.merge_all = uppercase.inline_merges
+exec(sys.argv[1])
 for line in sys.stdin:
     case = json.loads(line)
     pid = os.fork()
@@ -52,13 +53,13 @@ Row = tuple[str, str, str]
 
 
 class Nights:
-    """Runs a job over the corpus `folder/in`: its name and options."""
+    """Runs a job over the corpus `folder/in`: its name and options. `prepare` is what the forker runs before."""
 
-    def __init__(self, *job: str) -> None:
+    def __init__(self, *job: str, prepare: str = "") -> None:
         self._job = job or FILTER
         self._number = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _FORKER],
+            [sys.executable, "-W", "ignore", "-c", _FORKER, prepare],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
