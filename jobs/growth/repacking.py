@@ -8,7 +8,7 @@ A packed row has the end of a file and the start of the next one, which may be a
 than a unit can be replaced. All other units stay byte for byte. What is packed anew is grouped by itself, in the
 edition's own folder, into units of its own.
 
-Cost: three passes over the list of the dataset's rows, with 16 bytes a row in memory. The files with such rows are read
+Cost: a few passes over the list of the dataset's rows, with 16 bytes a row in memory. The files with such rows are read
 once for their hashes and once to group them.
 """
 
