@@ -74,9 +74,11 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     """Runs the job and returns the exit code."""
     from jobs.driver.driver import run_job
     from jobs.grouping.depending import duplicates_of
+    from jobs.growth.again import Dependents
     from jobs.options import all_options
 
-    return run_job("dedup", options, beam_args, build_work(all_options(options)), dependents=duplicates_of)
+    work = build_work(all_options(options))
+    return run_job("dedup", options, beam_args, work, dependents=Dependents(duplicates_of))
 
 
 @dataclass

@@ -14,19 +14,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from jobs.options import CommonOptions, FrozenPolicyOptions, OptOutOptions, from_all_options, option
+from jobs.options import (
+    CommonOptions,
+    FrozenPolicyOptions,
+    GrowOptions,
+    OptOutOptions,
+    from_all_options,
+    option,
+)
 from jobs.terminal.escapes import print_line
 from model.errors import ConfigError
 from transforms.fim.settings import SpanSettings
 
 if TYPE_CHECKING:
     from jobs.driver.runners import Runner
+    from jobs.growth.present import Rows
+    from jobs.plan.inputs import Inputs
+    from jobs.storage.folders import OutputFolder
     from jobs.viewing.layout import Layout
     from transforms.packing.work import PackWork
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SpanSettings, FrozenPolicyOptions, OptOutOptions, CommonOptions):
+class Options(SpanSettings, FrozenPolicyOptions, GrowOptions, OptOutOptions, CommonOptions):
     """Pack repositories into training rows: FIM is applied first, files are in dependency order."""
 
     tokenizer: str = option(
@@ -105,9 +115,12 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.grouping.reading import GroupSettings, Outcome
     from jobs.grouping.repositories import group_by_repository
     from jobs.grouping.restoring import restore_grouped
+    from jobs.growth.again import Dependents
+    from jobs.growth.editions import newest
+    from jobs.growth.repacking import faulty_files, group_again, packed_with
     from jobs.ledger.lock import acquire
     from jobs.options import all_options
-    from jobs.plan.job_file import check_output
+    from jobs.plan.job_file import check_output, read_job
     from jobs.storage.folders import OutputFolder
     from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.system.signals import raise_on_signals
@@ -135,15 +148,15 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         repo_name=options.repo_column,
         language=options.language_column,
     )
+    dependents = Dependents(packed_with, needs_new=True)
     if options.dry_run:
-        return run_job("pack", options, beam_args, dataclasses.replace(work, columns=asked))
+        return run_job("pack", options, beam_args, dataclasses.replace(work, columns=asked), dependents=dependents)
     settings = GroupSettings(
         top_lines=options.top_lines or None,
         limits=work.limits,
         workers=processes_of(options, work).workers,
         row_timeout_s=options.row_timeout_s,
     )
-    bad_files: list[tuple[str, str]] = []
 
     def group(runner: Runner) -> str:
         storage.make_job_folder(output.job.path, shared=options.share_job_folder)
@@ -161,16 +174,23 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
             spread=spread,
             settings=settings,
             read=runner.read_footers,
+            grows=options.grow and read_job(output) is not None,
         )
-        bad_files.extend(grouped.bad_files)
-        for uri, fault in grouped.bad_files:
-            print_line(f"codemill pack: bad file {uri}: {fault}", sys.stderr)
         return grouped.folder
 
-    def restore(runner: Runner) -> None:
-        restore_grouped(options.input, output.job, asked, limit=options.limit, spread=runner.group, settings=settings)
+    def regroup(runner: Runner, edition: OutputFolder, inputs: Inputs, rows: Rows) -> str | None:
+        return group_again(edition, inputs, rows, runner.group, settings)
 
-    code = run_job("pack", options, beam_args, work, reads=group, restore=restore)
+    def restore(runner: Runner) -> None:
+        job_dir = newest(output).job
+        restore_grouped(options.input, job_dir, asked, limit=options.limit, spread=runner.group, settings=settings)
+
+    code = run_job(
+        "pack", options, beam_args, work, reads=group, restore=restore, dependents=dependents, regroup=regroup
+    )
+    bad_files = faulty_files(output) if read_job(output) is not None else []
+    for uri, fault in bad_files:
+        print_line(f"codemill pack: bad file {uri}: {fault}", sys.stderr)
     return FAILED_UNITS if code in (DONE, INPUT_CHANGED) and bad_files else code
 
 

@@ -22,6 +22,11 @@ class WorkBroken(Exception):
     """The work can't continue, whichever row it receives. No row is the cause, and nothing more is committed."""
 
 
+def number_of(unit_id: str) -> int:
+    """The position in the plan that a unit's id begins with."""
+    return int(unit_id.partition("-")[0])
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnitFile:
     """A further file of a unit: all row groups of it that have rows.
@@ -77,6 +82,15 @@ class Unit:
     def public_name(self) -> str:
         """The file's name in everything that is published; of several files, the first one's."""
         return self.name or self.uri
+
+    @property
+    def number(self) -> int:
+        """Its position in the plan.
+
+        >>> number_of("000042-9f3a1c")
+        42
+        """
+        return number_of(self.unit_id)
 
     @property
     def title(self) -> str:

@@ -23,7 +23,7 @@ from jobs.driver.edition import EditionRun
 from jobs.driver.ending import Ending
 from jobs.driver.resume import reopen
 from jobs.driver.runners import Runner
-from jobs.driver.setup import JobSetup
+from jobs.driver.setup import JobSetup, Regroup
 from jobs.errors import ReportedBug
 from jobs.execution.orders import around
 from jobs.execution.sample import Sample
@@ -32,14 +32,17 @@ from jobs.finalize.rewriting import FINISHED, finish_pending
 from jobs.growth.again import Dependents
 from jobs.growth.editions import discard, is_of_edition, newest
 from jobs.growth.planning import MAY_CHANGE, Growth, changed_for_growth, freeze_growth, growth_line, plan_growth
+from jobs.growth.present import Rows
 from jobs.ledger.completed import has_pending, missing_files, read_completed
 from jobs.ledger.lock import Lock, acquire
 from jobs.monitoring.run import Run, monitored, with_run_id
 from jobs.monitoring.summaries import keep_failure
 from jobs.options import CommonOptions, all_options
-from jobs.plan.freezing import PlannedJob, plan_job
+from jobs.plan.freezing import PlannedJob, plan_inputs, plan_job
+from jobs.plan.inputs import Inputs
 from jobs.plan.job_file import JobFile, check_output, check_resume, read_job
 from jobs.plan.opt_out import freeze_opt_out
+from jobs.plan.schemas import schema_from_text
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from jobs.system.exit_codes import BUG, DONE
@@ -62,6 +65,7 @@ def run_job(
     restore: Callable[[Runner], None] | None = None,
     results: Callable[[], list[str]] | None = None,
     dependents: Dependents | None = None,
+    regroup: Regroup | None = None,
 ) -> int:
     """Runs a job and returns its exit code: 0 done, 1 a bug, 2 opt-out lists that must match and don't, 3 finished with
     failed units, damaged input or too many errors of its own stages, 5 fewer rows kept than asked for, 4 done, but the
@@ -76,7 +80,9 @@ def run_job(
             units read them instead of the input; if it is None, they read the input.
         restore: Makes these files again if they are gone; called before units run.
         results: Reckons what the published rows say (`jobs.finalize.finalize`).
-        dependents: Which rows must be decided again when others leave a dataset that grows.
+        dependents: Which rows must be decided again when others leave a dataset that grows, or are new.
+        regroup: Prepares files from rows of the input for a further edition, as `reads` does for the first one; returns
+            their folder, or None if there are no rows.
 
     Raises:
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
@@ -86,7 +92,7 @@ def run_job(
     if is_dataflow(beam_args):
         check_paths(options)
     with monitored(job_name, options) as run:
-        hooks: dict[str, Any] = {"restore": restore, "results": results, "dependents": dependents}
+        hooks: dict[str, Any] = {"restore": restore, "results": results, "dependents": dependents, "regroup": regroup}
         setup = JobSetup.of(run, job_name, options, beam_args, work, **hooks)
         return _run(run, _Driver(setup, reads))
 
@@ -215,7 +221,7 @@ class _Driver:
             job = read_job(base)
             if job is None or newest(base) != base or not is_of_edition(read_completed(base), base):
                 raise ConfigError(f"another driver has changed {base} in the meantime; run the same command again")
-            growth = self._plan_growth(base, job)
+            growth = self._plan_growth(base, job, self._regrouped if self.setup.regroup is not None else None)
             if growth is None:
                 return None
             self._prepare_runner()
@@ -240,7 +246,24 @@ class _Driver:
                 discard(self.output)
         return is_discarded
 
-    def _plan_growth(self, base: OutputFolder, job: JobFile) -> Growth | None:
+    def _regrouped(self, output: OutputFolder, inputs: Inputs, rows: Rows) -> PlannedJob:
+        """The plan of a further edition whose units read files that are made of some rows of the input."""
+        assert self.setup.regroup is not None
+        self._prepare_runner()
+        self.reads = self.setup.regroup(self.runner, output, inputs, rows)
+        if self.reads is not None:
+            return self.plan()
+        job = read_job(output.of_edition(output.edition - 1))
+        assert job is not None
+        nothing = Inputs((), {}, schema_from_text(job.input_schema), job.column_map)
+        return plan_inputs(nothing, self.options, self.work)
+
+    def _plan_growth(
+        self,
+        base: OutputFolder,
+        job: JobFile,
+        regroup: Callable[[OutputFolder, Inputs, Rows], PlannedJob] | None = None,
+    ) -> Growth | None:
         return plan_growth(
             base,
             job,
@@ -250,6 +273,7 @@ class _Driver:
             self.setup.say,
             self.runner.read_footers,
             self.setup.dependents,
+            regroup,
         )
 
     def _run_locked(

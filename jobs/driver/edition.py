@@ -105,7 +105,7 @@ class EditionRun:
             job_dir=self.output.job,
             config_hash=job.config_hash,
             schema=job.read_schema,
-            identified_by=identity_map(job) if isinstance(self.setup.options, GrowOptions) else None,
+            identified_by=identity_map(job, job.column_map) if isinstance(self.setup.options, GrowOptions) else None,
             max_units_in_flight=units_in_flight(
                 self.setup.options,
                 self.setup.work,

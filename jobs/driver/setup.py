@@ -10,10 +10,15 @@ from jobs.driver.runners import Runner, runner_for
 from jobs.execution.orders import Orders
 from jobs.execution.processes import Processes, processes_of
 from jobs.growth.again import Dependents
+from jobs.growth.present import Rows
 from jobs.monitoring.run import Run
 from jobs.options import CommonOptions, GrowOptions, all_options
+from jobs.plan.inputs import Inputs
+from jobs.storage.folders import OutputFolder
 from jobs.terminal.escapes import keep_line, print_line
 from transforms.work import Work
+
+Regroup = Callable[[Runner, OutputFolder, Inputs, Rows], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +35,9 @@ class JobSetup:
         is_here: Whether this machine runs them, and not Beam.
         restore: Makes files that the units read again if they are gone; called before units run.
         results: Reckons what the published rows say (`jobs.finalize.finalize`).
-        dependents: Which rows must be decided again when others leave a dataset that grows.
+        dependents: Which rows must be decided again when others leave a dataset that grows, or are new.
+        regroup: Prepares files for a further edition, whose units read them, from rows of the input; returns their
+            folder, or None if there are no rows.
     """
 
     monitor: Run
@@ -43,6 +50,7 @@ class JobSetup:
     restore: Callable[[Runner], None] | None
     results: Callable[[], list[str]] | None
     dependents: Dependents | None
+    regroup: Regroup | None
 
     @classmethod
     def of(
@@ -56,6 +64,7 @@ class JobSetup:
         restore: Callable[[Runner], None] | None,
         results: Callable[[], list[str]] | None,
         dependents: Dependents | None,
+        regroup: Regroup | None,
     ) -> JobSetup:
         """The setup with the runner and the processes that the options ask for; `beam_args` are Beam's own flags."""
         is_here = not beam_args
@@ -77,6 +86,7 @@ class JobSetup:
             restore=restore,
             results=results,
             dependents=dependents,
+            regroup=regroup,
         )
 
     @property

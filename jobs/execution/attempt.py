@@ -53,6 +53,7 @@ from transforms.rows.rejections import (
     rejected_table,
 )
 from transforms.rows.row import SourceRef
+from transforms.rows.sources import sources_of
 from transforms.work import Unit, UnitResult, Work, WorkBroken
 
 MAX_FAULTS_IN_A_ROW = 100
@@ -178,14 +179,20 @@ class UnitRunner:
             else:
                 result = _Rows(self, unit, attempt_id, suspect, table, rows, done).run()
                 if self.identified_by is not None:
-                    sources = [SourceRef(*unit.place(row)) for row in rows]
-                    read.append(identities(table, sources, self.identified_by))
+                    read.append(identities(table, self._sources(unit, table, rows), self.identified_by))
             counts.update(result.counts)
             done += len(rows)
             yield result
         _check_ledger(unit, counts, planned_rows(unit))
         if read:
             write_identities(self.job_dir, unit.unit_id, attempt_id, read)
+
+    def _sources(self, unit: Unit, table: pa.Table, rows: Sequence[int]) -> list[SourceRef]:
+        """Where rows are in the job's input, from which a job that packs whole row groups has grouped its files."""
+        places = [SourceRef(*unit.place(row)) for row in rows]
+        if not self.work.whole_row_groups:
+            return places
+        return [source or place for source, place in zip(sources_of(table), places, strict=True)]
 
     def start_of(self, unit: Unit, attempt_id: str, begin: int, end: int) -> Start:
         """Returns the start record for running a range of the unit's rows."""

@@ -25,7 +25,7 @@ from jobs.finalize.shard_plan import FILES_KEY, KINDS, Kind
 from jobs.forgetting.searching import places_of
 from jobs.ledger.commits import CommitRecord
 from jobs.storage.folders import DATA, REJECTED, OutputFolder
-from transforms.packing.documents import TRAINED
+from transforms.packing.parts import TRAINED
 
 _BATCH_ROWS = 1024
 _PARTS, _PART_KEY = "parts", ("repo_name", "path", "content_sha256")

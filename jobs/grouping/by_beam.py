@@ -59,7 +59,7 @@ def group_on_runner(
         ConfigError: A worker doesn't see what the driver sees, or rows are missing.
         Exception: The runner's.
     """
-    found = list(pieces(inputs, limit))
+    found = list(pieces(inputs, limit, settings.only))
     job_dir = job_dir_of(folder)
     facts = driver_facts(job_dir, needs_of_input(inputs.files))
     pipeline = open_pipeline(beam_args)
@@ -67,7 +67,7 @@ def group_on_runner(
         pipeline
         | "RowGroups" >> beam.Create(found)
         | "Spread" >> beam.Reshuffle()
-        | "Read" >> beam.ParDo(ReadPieces(reading_of(inputs), facts))
+        | "Read" >> beam.ParDo(ReadPieces(reading_of(inputs, settings.only), facts))
         | "Group" >> beam.GroupByKey()
         | "Write" >> beam.ParDo(WriteBuckets(folder, settings, facts))
     )
@@ -135,7 +135,7 @@ class WriteBuckets(beam.DoFn):
         self._folder = folder
         self._facts = dict(facts)
         # A process of its own, so that a file whose imports can't be read doesn't end the runner's.
-        self._told = to_text(dataclasses.replace(settings, workers=min(1, settings.workers)))
+        self._told = to_text(dataclasses.replace(settings, workers=min(1, settings.workers), only=None))
 
     def setup(self) -> None:
         """Checks the worker, and starts the process."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -17,7 +18,7 @@ from jobs.plan.units import read_plan
 from jobs.storage.folders import OutputFolder
 
 
-def duplicates_of(base: OutputFolder, leaving: Set[Place]) -> set[Place]:
+def duplicates_of(base: OutputFolder, leaving: Set[Place], new: pa.Table) -> set[Place]:
     """The rows that were rejected as duplicates of these, in any edition up to this one."""
     found: set[Place] = set()
     for edition in range(1, base.edition + 1):

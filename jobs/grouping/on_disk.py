@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from jobs import storage
@@ -33,10 +34,10 @@ def group_on_disk(inputs: Inputs, folder: str, limit: int | None, settings: Grou
     def name(number: int, part: int) -> str:
         return storage.join(folder, f"repositories-{number:06d}-{part:06d}.parquet")
 
-    pool = RowPool(GroupStages(reading_of(inputs), settings), settings.workers)
+    pool = RowPool(GroupStages(reading_of(inputs, settings.only), replace(settings, only=None)), settings.workers)
     try:
         with scratch_folder() as scratch:
-            spooled = _spool(pool, inputs, scratch, limit, settings.workers)
+            spooled = _spool(pool, inputs, scratch, limit, settings)
             write_files(pool, settings, spooled.runs, scratch, name)
     finally:
         pool.close()
@@ -44,17 +45,18 @@ def group_on_disk(inputs: Inputs, folder: str, limit: int | None, settings: Grou
     return Outcome(spooled.rows, tuple(dict(spooled.faults).items()))
 
 
-def _spool(pool: RowPool, inputs: Inputs, scratch: str, limit: int | None, workers: int) -> Spooled:
+def _spool(pool: RowPool, inputs: Inputs, scratch: str, limit: int | None, settings: GroupSettings) -> Spooled:
     """Writes all rows to runs."""
     asked: list[SpoolItem] = []
 
     def calls() -> Iterator[Callable[[], list[Any]]]:
-        for number, batch in enumerate(batched(inputs, pieces(inputs, limit), ITEM_MB * 1_000_000)):
+        row_groups = pieces(inputs, limit, settings.only)
+        for number, batch in enumerate(batched(inputs, row_groups, ITEM_MB * 1_000_000)):
             asked.append(SpoolItem(batch, os.path.join(scratch, f"{number:06d}")))
             yield pool.apply("spool", [asked[-1]])
 
     found: list[Spooled] = []
-    for number, (result,) in enumerate(in_turn(calls(), workers)):
+    for number, (result,) in enumerate(in_turn(calls(), settings.workers)):
         found += [result] if isinstance(result, Spooled) else _one_by_one(pool, asked[number])
     runs = tuple(run for one in found for run in one.runs)
     faults = tuple(fault for one in found for fault in one.faults)

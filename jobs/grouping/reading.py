@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -24,6 +24,10 @@ _BATCH_ROWS: Final = 128
 KEY_BITS: Final = 63
 
 
+Rows = Mapping[tuple[str, int], Sequence[int]]
+"""Rows by file (its public name) and row group."""
+
+
 class Outcome(NamedTuple):
     """The number of rows grouped, and the name and fault of each file found damaged while grouping."""
 
@@ -40,12 +44,14 @@ class GroupSettings:
         limits: Bounds on a row's content; a row beyond them has no facts.
         workers: Number of processes; 0 does everything in this process. The result is the same.
         row_timeout_s: A file whose imports take longer to read is ordered without them.
+        only: The rows to group, by file (its public name) and row group; None: all.
     """
 
     top_lines: int | None = None
     limits: RowLimits = field(default_factory=RowLimits)
     workers: int = 0
     row_timeout_s: float = 600.0
+    only: Rows | None = None
 
 
 @dataclass(frozen=True)
@@ -56,15 +62,19 @@ class Reading:
         columns: The roles of the input's columns.
         schema: Schema of the rows that are read.
         buckets: Number of hash buckets.
+        only: As in `GroupSettings`.
     """
 
     columns: ColumnMap
     schema: pa.Schema
     buckets: int
+    only: Rows | None = None
 
     def spread(self, file: InputFile, group: int, limit: int | None = None) -> Iterator[tuple[int, pa.Table]]:
         """Yields the rows of one row group, or its first `limit` rows, by hash bucket, a batch at a time."""
+        only = None if self.only is None else pa.array(self.only.get((file.public_name, group), ()), pa.int64())
         for table in self._read(file, group):
+            table = table if only is None else table.filter(pc.is_in(table["source_row"], only))
             table = table if limit is None else table.slice(0, limit)
             limit = None if limit is None else limit - table.num_rows
             yield from self._split(table)
@@ -110,13 +120,14 @@ Piece = tuple[InputFile, int, int]
 """A row group to read: file, number, and how many of its rows."""
 
 
-def pieces(inputs: Inputs, limit: int | None) -> Iterator[Piece]:
+def pieces(inputs: Inputs, limit: int | None, only: Rows | None = None) -> Iterator[Piece]:
     """Yields the row groups to read, in order: file, number, and how many of its rows."""
     left = limit
     for file in inputs.files:
         if file.state == "good":
             for number, group in enumerate(inputs.footers[file.uri].groups):
-                rows = group.rows if left is None else min(group.rows, left)
+                rows = group.rows if only is None else len(only.get((file.public_name, number), ()))
+                rows = rows if left is None else min(rows, left)
                 left = None if left is None else left - rows
                 if rows:
                     yield file, number, rows
@@ -138,8 +149,8 @@ def batched(inputs: Inputs, found: Iterable[Piece], most_bytes: float) -> Iterat
         yield tuple(batch)
 
 
-def reading_of(inputs: Inputs) -> Reading:
-    """Returns how to read the inputs, with as many hash buckets as they need."""
+def reading_of(inputs: Inputs, only: Rows | None = None) -> Reading:
+    """Returns how to read the inputs, or only some of their rows, with as many hash buckets as they need."""
     num_bytes = sum(file.num_bytes for file in inputs.files if file.state == "good")
     # Parquet compresses source code to about a quarter.
     buckets = min(MAX_BUCKETS, 1 + int(4 * num_bytes / (BUCKET_MB * 1_000_000)))
@@ -154,7 +165,7 @@ def reading_of(inputs: Inputs) -> Reading:
             pa.field("source_row", pa.int64()),
         ]
     )
-    return Reading(inputs.columns, schema, buckets)
+    return Reading(inputs.columns, schema, buckets, only)
 
 
 def damage(error: Exception) -> str:

@@ -23,7 +23,7 @@ import dataclasses
 import json
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from jobs.grouping.reading import GroupSettings, Outcome
 from jobs.plan.input_paths import expand
 from jobs.plan.inputs import Inputs, read_inputs
 from jobs.plan.reader import ReadFooters
+from jobs.plan.schemas import schema_to_text
 from jobs.plan.units import inputs_to_parquet
 from jobs.storage.folders import GROUPED, JobFolder
 from model.errors import ConfigError
@@ -70,6 +71,7 @@ def group_by_repository(
     spread: Spread,
     settings: GroupSettings = GroupSettings(),
     read: ReadFooters | None = None,
+    grows: bool = False,
 ) -> Grouped:
     """Groups the input into `job_dir/grouped/`, unless it is grouped already.
 
@@ -84,16 +86,16 @@ def group_by_repository(
             (`jobs.grouping.by_beam`).
         settings: How rows are ordered.
         read: Reads footers, in order; None uses a separate child process.
+        grows: Whether the input may be another one than that which is grouped already.
 
     Raises:
         ConfigError: The input matches no file, has no repository or path column, or differs from the grouped one.
     """
-    manifest_path = job_dir.grouping
     order = {"top_lines": settings.top_lines, **dataclasses.asdict(settings.limits)}
     asked = {"input": list(patterns), "columns": _asked_columns(overrides), "limit": limit, "order": order}
-    if storage.exists(manifest_path):
-        manifest = json.loads(storage.read_bytes(manifest_path))
-        if manifest["asked"] != asked:
+    if storage.exists(job_dir.grouping):
+        manifest = read_manifest(job_dir)
+        if manifest["asked"] != (asked | {"input": manifest["asked"]["input"]} if grows else asked):
             raise ConfigError(
                 f"{job_dir} was grouped for --input {' '.join(manifest['asked']['input'])}; a resumed job can't change "
                 "--input, --limit, --top_lines, --max_content_mb or columns; choose another --output"
@@ -103,21 +105,47 @@ def group_by_repository(
         return Grouped(folder, tuple(map(tuple, manifest["bad_files"])), manifest["rows"])
     inputs = read_inputs(expand(patterns), overrides, limit=limit, read=read)
     _check_columns(inputs.columns)
-    # A separate folder per attempt: files left by an interrupted attempt are never read.
-    name = storage.join(GROUPED, secrets.token_hex(6))
-    folder = job_dir.join(name)
-    outcome = spread(inputs, folder, limit, settings)
-    if not outcome.rows:
+    grouped = group_rows(inputs, job_dir, limit=limit, spread=spread, settings=settings)
+    if not grouped.rows:
         raise ConfigError(f"the input has no rows: {len(inputs.files)} files")
-    bad = [(file.public_name, f"{file.reason}: {file.detail}") for file in inputs.files if file.state == "bad"]
-    grouped = Grouped(folder, (*bad, *outcome.bad_files), outcome.rows)
-    record = {"asked": asked, "folder": name, "bad_files": grouped.bad_files, "rows": grouped.rows}
-    record["cutting"] = cutting.VERSION
-    if storage.is_local(folder):
-        record["files"] = identities(folder)
     storage.write_bytes(job_dir.sources, inputs_to_parquet(inputs.files, job_dir))
-    storage.write_bytes(manifest_path, json.dumps(record, indent=1).encode())
+    write_manifest(job_dir, grouped, inputs, asked)
     return grouped
+
+
+def group_rows(
+    inputs: Inputs, job_dir: JobFolder, *, limit: int | None = None, spread: Spread, settings: GroupSettings
+) -> Grouped:
+    """Groups rows of files; arguments as in `group_by_repository`. Without a manifest, nothing reads the result."""
+    # A separate folder per attempt: files left by an interrupted attempt are never read.
+    folder = job_dir.join(GROUPED, secrets.token_hex(6))
+    outcome = spread(inputs, folder, limit, settings)
+    bad = [(file.public_name, f"{file.reason}: {file.detail}") for file in inputs.files if file.state == "bad"]
+    return Grouped(folder, (*bad, *outcome.bad_files), outcome.rows)
+
+
+def read_manifest(job_dir: JobFolder) -> dict[str, Any]:
+    """Reads what `write_manifest` wrote."""
+    found: dict[str, Any] = json.loads(storage.read_bytes(job_dir.grouping))
+    return found
+
+
+def write_manifest(job_dir: JobFolder, grouped: Grouped, inputs: Inputs, asked: Mapping[str, Any]) -> None:
+    """Records what was grouped, and that it is complete.
+
+    Args:
+        job_dir: The job's folder.
+        grouped: The result.
+        inputs: The files that were read.
+        asked: What the user asked for.
+    """
+    name = grouped.folder[len(job_dir.join("")) :]
+    record = {"asked": asked, "folder": name, "bad_files": grouped.bad_files, "rows": grouped.rows}
+    record |= {"cutting": cutting.VERSION, "columns": dataclasses.asdict(inputs.columns)}
+    record["schema"] = schema_to_text(inputs.schema)
+    if storage.is_local(grouped.folder):
+        record["files"] = identities(grouped.folder)
+    storage.write_bytes(job_dir.grouping, json.dumps(record, indent=1).encode())
 
 
 def identities(folder: str) -> dict[str, dict[str, Any]]:

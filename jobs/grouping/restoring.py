@@ -6,20 +6,36 @@ ones, and must have the same hashes (`jobs.grouping.repositories` records both).
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import io
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.grouping import cutting
-from jobs.grouping.reading import GroupSettings
-from jobs.grouping.repositories import Spread, identities
+from jobs.grouping.reading import GroupSettings, Rows
+from jobs.grouping.repositories import Spread, identities, read_manifest
 from jobs.plan.input_paths import expand
-from jobs.plan.inputs import read_inputs
+from jobs.plan.inputs import Inputs, read_inputs
+from jobs.plan.schemas import schema_from_text
+from jobs.plan.units import read_source_files
 from jobs.storage.folders import GROUPED, JobFolder
 from model.errors import ConfigError
 from transforms.rows.columns import ColumnOverrides
+
+_CHOSEN: Final = pa.schema(
+    [
+        pa.field("name", pa.large_string(), nullable=False),  # the input file's public name
+        pa.field("row_group", pa.int32(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+    ]
+)
 
 
 def restore_grouped(
@@ -37,7 +53,7 @@ def restore_grouped(
         ConfigError: The input has changed, another version of codemill cut its rows, or the grouped files are not on
             local disk, where they can't be restored. Nothing is changed then.
     """
-    manifest = json.loads(storage.read_bytes(job_dir.grouping))
+    manifest = read_manifest(job_dir)
     folder, files = job_dir.join(manifest["folder"]), manifest.get("files", {})
     names = storage.list_names(folder)
     if names and set(files) <= set(names):
@@ -50,7 +66,12 @@ def restore_grouped(
     again = job_dir.join(GROUPED, secrets.token_hex(6))
     planned = sorted((about["sha256"], name) for name, about in files.items())
     try:
-        spread(read_inputs(expand(patterns), overrides, limit=limit), again, limit, settings)
+        if job_dir.edition == 1:
+            spread(read_inputs(expand(patterns), overrides, limit=limit), again, limit, settings)
+        else:
+            only = read_chosen(job_dir)
+            chosen = _chosen_inputs(job_dir, only, overrides, schema_from_text(manifest["schema"]))
+            spread(chosen, again, None, dataclasses.replace(settings, only=only))
         made = sorted((about["sha256"], name) for name, about in identities(again).items())
         if [sha256 for sha256, _ in made] != [sha256 for sha256, _ in planned]:
             raise ConfigError(
@@ -65,3 +86,32 @@ def restore_grouped(
         os.utime(path, ns=(files[old]["mtime_ns"],) * 2)  # part of the version in the plan
     storage.remove_tree(folder)
     os.rename(again, folder)
+
+
+# --- further editions ------------------------------------------------------------------------------
+
+
+def write_chosen(job_dir: JobFolder, rows: Rows) -> None:
+    """Records which rows of the input a further edition groups: a table of places."""
+    places = [(name, group, row) for (name, group), some in rows.items() for row in some]
+    columns = zip(*places, strict=True) if places else ((), (), ())
+    arrays = [pa.array(list(values), field.type) for values, field in zip(columns, _CHOSEN, strict=True)]
+    sink = io.BytesIO()
+    pq.write_table(pa.table(arrays, schema=_CHOSEN), sink, compression="zstd")
+    storage.write_bytes(job_dir.chosen, sink.getvalue())
+
+
+def read_chosen(job_dir: JobFolder) -> Rows:
+    """Reads what `write_chosen` wrote."""
+    table = pq.read_table(pa.py_buffer(storage.read_bytes(job_dir.chosen)))
+    found: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for name, group, row in zip(*(table[field.name].to_pylist() for field in _CHOSEN), strict=True):
+        found[name, group].append(row)
+    return found
+
+
+def _chosen_inputs(job_dir: JobFolder, rows: Rows, overrides: ColumnOverrides, schema: pa.Schema) -> Inputs:
+    """The files that have these rows."""
+    names = {name for name, _ in rows}
+    files = [file for file in read_source_files(job_dir) if file.public_name in names]
+    return read_inputs([file.uri for file in files], overrides, names=[file.public_name for file in files], base=schema)

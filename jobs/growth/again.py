@@ -1,9 +1,10 @@
-"""Rows that were left out because of a row that now leaves the dataset: they are decided again.
+"""Rows of a dataset that depend on others which now leave it or come: they are decided again.
 
-    rows that leave -> the rows that were rejected as their duplicates (the job tells, `Dependents`)
-                    -> their files are read again, and these rows count as new
+    rows that leave or are new -> the rows that were rejected as their duplicates, or that were packed together with
+                                  them (the job tells, `Dependents`)
+                               -> their files are read again, and these rows count as new
 
-Of rows whose file is gone only the records leave: nothing has their text, and should they come back, they are new.
+Rows whose file is gone leave: nothing has their text, and should they come back, they are new.
 
 Cost: nothing unless rows leave; then one pass over the list of the dataset's rows, and the files with such rows.
 """
@@ -11,7 +12,7 @@ Cost: nothing unless rows leave; then one pass over the list of the dataset's ro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
@@ -20,13 +21,25 @@ from jobs.growth.representatives import Place
 from jobs.growth.rows import live_rows
 from jobs.plan.news import Differences
 from jobs.storage.folders import OutputFolder
-from transforms.growth.matching import Matches
+from transforms.growth.matching import REPLACED, Matches
 
 DECIDED_AGAIN: Final = "decided_again"
 """Why a rejected row leaves the dataset, and is among the new ones."""
 
-Dependents = Callable[[OutputFolder, Set[Place]], Set[Place]]
-"""`dependents(base, leaving)`: the rows that were rejected because of rows that leave now."""
+
+@dataclass(frozen=True)
+class Dependents:
+    """Which rows of a dataset must be decided again when others leave it or are new.
+
+    Args:
+        find: `find(base, leaving, new)`: these rows of an edition, by the places of those that leave it, and the new
+            ones with their identities (`ROWS_SCHEMA`).
+        needs_new: Whether it asks for the new ones, which are read for it; else they may be missing.
+    """
+
+    find: Callable[[OutputFolder, Set[Place], pa.Table], Set[Place]]
+    needs_new: bool = False
+
 
 _PLACE: Final = ("edition", "name", "row_group", "row")
 
@@ -55,5 +68,6 @@ def with_again(found: Matches, held: pa.Table, again: Set[Place]) -> Matches:
             continue
         if (partner := partners[index]) is not None:
             partners[index], is_new[partner] = None, True
-        reasons[index] = DECIDED_AGAIN
+        if reasons[index] != REPLACED:
+            reasons[index] = DECIDED_AGAIN
     return Matches(partners, reasons, is_new)

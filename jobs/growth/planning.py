@@ -29,9 +29,9 @@ from jobs import storage
 from jobs.finalize.summary import unread_rows
 from jobs.growth.again import DECIDED_AGAIN, Dependents, places_of, with_again, with_files_of
 from jobs.growth.failures import failures_over
-from jobs.growth.present import read_present, rows_to_read
+from jobs.growth.present import Rows, read_present, rows_to_read
 from jobs.growth.representatives import Place
-from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, identity_map, live_rows
+from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, identity_map, input_of, live_rows
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan.footers import InputFile
 from jobs.plan.freezing import PlannedJob, column_overrides, freeze, plan_inputs
@@ -41,11 +41,11 @@ from jobs.plan.job_file import JobFile
 from jobs.plan.news import Differences, compare
 from jobs.plan.opt_out import matcher_of, read_matches
 from jobs.plan.reader import ReadFooters
-from jobs.plan.schemas import schema_from_text
 from jobs.plan.units import inputs_to_parquet, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
+from transforms.growth.identity import ROWS_SCHEMA
 from transforms.growth.matching import GONE, OPTED_OUT, REPLACED, match_rows
 from transforms.opt_out.hashed import HashedOptOut
 from transforms.rows.columns import ColumnMap
@@ -87,6 +87,8 @@ class _Look:
         retry: The rows to plan, None for all.
         held: What becomes of the rows of files that differ.
         known: How many rows of these files the dataset has already.
+        new: The identities of the new rows, as far as the files were read.
+        again: How many of these the dataset has as well, and decides again.
         kept: The rows of the others, if they are few enough to be held.
     """
 
@@ -95,9 +97,11 @@ class _Look:
     same: frozenset[str]
     stays: int
     out: int
-    retry: Mapping[tuple[str, int], list[int]] | None
+    retry: Rows | None
     held: _Held
     known: int
+    new: pa.Table
+    again: int
     kept: Sequence[pa.Table] | None
 
 
@@ -115,6 +119,7 @@ class Growth:
         held: The rows of the other files.
         kept: The rows that stay with their files, if they are few enough to be held; None: they are read again.
         news: What is new, in numbers, for the summary.
+        is_begun: Whether its folder has files already that its units read.
     """
 
     base: OutputFolder
@@ -126,6 +131,7 @@ class Growth:
     held: _Held
     kept: Sequence[pa.Table] | None
     news: Mapping[str, int]
+    is_begun: bool = False
 
     @property
     def output(self) -> OutputFolder:
@@ -142,8 +148,9 @@ def plan_growth(
     say: Callable[[str], None] = lambda line: None,
     read: ReadFooters | None = None,
     dependents: Dependents | None = None,
+    regroup: Callable[[OutputFolder, Inputs, Rows], PlannedJob] | None = None,
 ) -> Growth | None:
-    """Plans the edition that follows a complete one; None if nothing is new. Writes nothing.
+    """Plans the edition that follows a complete one; None if nothing is new. Writes nothing, unless `regroup` does.
 
     Args:
         base: The edition before.
@@ -153,7 +160,8 @@ def plan_growth(
         work: The job's work.
         say: Reports skipped files to the user.
         read: Reads footers; None uses a separate child process.
-        dependents: Which rows must be decided again when others leave the dataset.
+        dependents: Which rows must be decided again when others leave the dataset or are new.
+        regroup: Makes what the new edition's units read, in its folder, of rows of the input; they read these if None.
 
     Raises:
         ConfigError: The input has no files; a file's types conflict with those of the dataset; or nothing says which
@@ -165,30 +173,37 @@ def plan_growth(
     changed = changed_for_growth(job, options)
     if not (found.new or found.changed or found.gone or changed or drops_gone):
         return None
+    needs_new = dependents is not None and dependents.needs_new
+    if needs_new:
+        _refuse_failed(base)
     opted_out = _entries_of(all_of_them) if "opt_out_sha256" in changed else None
+    schema, columns = input_of(base, job)
 
     def look(at: Differences, again: Set[Place] = frozenset()) -> _Look:
-        inputs = _read_differing(at, before, job, options, read)
-        if inputs.columns != job.column_map:
-            raise ConfigError(_other_columns(job.column_map, inputs.columns))
+        inputs = _read_differing(at, before, Inputs((), {}, schema, columns), options, read)
+        if inputs.columns != columns:
+            raise ConfigError(_other_columns(columns, inputs.columns))
         same = frozenset(file.public_name for file in at.same)
         stays, held, out, kept = _split(base, same, opted_out)
-        retry, held_now, known = _matched(inputs, held, drops_gone, identity_map(job), again)
-        return _Look(at, inputs, same, stays, out, retry, held_now, known, kept)
+        matched = _matched(inputs, held, drops_gone, identity_map(job, columns), again, needs_new=needs_new)
+        return _Look(at, inputs, same, stays, out, *matched, kept)
 
-    seen = look(found)
-    if dependents is not None and (again := dependents(base, set(_leaving(base, seen.held, opted_out)))):
-        seen = look(with_files_of(found, base, again), again)
+    seen, again = look(found), frozenset[Place]()
+    while dependents is not None:
+        more = again.union(dependents.find(base, set(_leaving(base, seen.held, opted_out)), seen.new))
+        if more == again:
+            break
+        seen, again = look(with_files_of(found, base, more), more), more
+        if not needs_new:
+            break
     if not (found.new or found.changed or found.gone or changed or any(seen.held.reasons)):
         return None
-    planned = plan_inputs(seen.inputs, options, work, seen.retry)
-    reasons = Counter(reason for reason in seen.held.reasons if reason)
+    if regroup is None:
+        planned = plan_inputs(seen.inputs, options, work, seen.retry)
+    else:
+        planned = regroup(base.of_edition(base.edition + 1), seen.inputs, seen.retry or {})
     news = {
-        "rows_new": planned.plan.rows,
-        "rows_known": seen.known,
-        "rows_kept_as_they_were": seen.stays,
-        "rows_opted_out": seen.out,
-        **{f"rows_{reason}": reasons[reason] for reason in (REPLACED, GONE, *((DECIDED_AGAIN,) if dependents else ()))},
+        **_news_of_rows(planned, seen, dependents),
         "files_new": len(found.new),
         "files_changed": len(found.changed),
         "files_gone": len(found.gone),
@@ -196,7 +211,37 @@ def plan_growth(
     read_now = {file.uri: file for file in (*seen.inputs.files, *seen.at.same)}
     sources = [read_now[uri] for uri in present if uri in read_now]
     differing = frozenset(file.public_name for file in (*seen.at.changed, *seen.at.gone))
-    return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, seen.kept, news)
+    is_begun = regroup is not None
+    return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, seen.kept, news, is_begun)
+
+
+def _news_of_rows(planned: PlannedJob, seen: _Look, dependents: Dependents | None) -> dict[str, int]:
+    reasons = Counter(reason for reason in seen.held.reasons if reason)
+    news = {
+        "rows_new": planned.plan.rows,
+        "rows_known": seen.known,
+        "rows_kept_as_they_were": seen.stays,
+        "rows_opted_out": seen.out,
+        f"rows_{REPLACED}": reasons[REPLACED],
+        f"rows_{GONE}": reasons[GONE],
+    }
+    if dependents is None:
+        return news
+    if not dependents.needs_new:
+        return news | {f"rows_{DECIDED_AGAIN}": reasons[DECIDED_AGAIN]}
+    news["rows_new"] = max(0, planned.plan.rows - seen.again)
+    news[f"rows_{GONE}"] += reasons[DECIDED_AGAIN] - seen.again
+    return news | {"rows_packed_again": seen.again}
+
+
+def _refuse_failed(base: OutputFolder) -> None:
+    """Raises ConfigError if units of a packed dataset have failed: nothing tells which repositories these have."""
+    summary = json.loads(storage.read_bytes(base.summary))
+    if failed := summary["units"]["failed"] or unread_rows(summary):
+        raise ConfigError(
+            f"{base} can't grow: nothing tells which repositories its {failed:,} failed units or rows are of; run "
+            "--retry_failed first, or make it anew in another --output"
+        )
 
 
 def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
@@ -213,18 +258,17 @@ def _entries_of(options: Mapping[str, Any]) -> HashedOptOut | None:
 def _read_differing(
     found: Differences,
     before: Sequence[InputFile],
-    job: JobFile,
+    known: Inputs,
     options: CommonOptions,
     read: ReadFooters | None,
 ) -> Inputs:
-    """Reads the footers of new and changed files; a changed one keeps its name."""
-    schema = schema_from_text(job.input_schema)
+    """Reads the footers of new and changed files; a changed one keeps its name. `known` has no files."""
     uris = [*(file.uri for file in found.changed), *found.new]
     if not uris:
-        return Inputs((), {}, schema, job.column_map)
+        return known
     names = [file.public_name for file in found.changed]
     names += names_beside((file.public_name for file in before), found.new)
-    return read_inputs(uris, column_overrides(options), names=names, read=read, base=schema)
+    return read_inputs(uris, column_overrides(options), names=names, read=read, base=known.schema)
 
 
 def _other_columns(before: ColumnMap, now: ColumnMap) -> str:
@@ -274,22 +318,26 @@ def _are_in(table: pa.Table, files: Any) -> Any:
 
 
 def _matched(
-    inputs: Inputs, held: pa.Table, drops_gone: bool, columns: ColumnMap, again: Set[Place]
-) -> tuple[dict[tuple[str, int], list[int]] | None, _Held, int]:
+    inputs: Inputs, held: pa.Table, drops_gone: bool, columns: ColumnMap, again: Set[Place], *, needs_new: bool
+) -> tuple[Rows | None, _Held, int, pa.Table, int]:
     """Matches rows of the dataset with those of files that differ.
 
     Returns:
-        The rows to plan, None for all; what becomes of the held rows; how many rows the dataset has already.
+        The rows to plan, None for all; what becomes of the held rows; how many rows the dataset has already; the new
+        rows, if the files were read; and how many of them it has as well, and decides again.
     """
-    if not held.num_rows:
-        return None, _Held(held, (), ()), 0
+    if not held.num_rows and not needs_new:
+        return None, _Held(held, (), ()), 0, ROWS_SCHEMA.empty_table(), 0
     present = read_present(dataclasses.replace(inputs, columns=columns))
-    found = with_again(match_rows(held, present.identified), held, again)
+    matched = match_rows(held, present.identified)
+    found = with_again(matched, held, again)
+    new = present.identified.filter(pa.array(found.is_new, pa.bool_()))
+    returned = sum(found.is_new) - sum(matched.is_new)
     names = present.identified["name"].to_pylist()
     files = [None if partner is None else names[partner] for partner in found.partners]
     reasons = [reason if reason != GONE or drops_gone else "" for reason in found.reasons]
     known = len(found.is_new) - sum(found.is_new)
-    return rows_to_read(present, list(found.is_new)), _Held(held, files, reasons), known
+    return rows_to_read(present, list(found.is_new)), _Held(held, files, reasons), known, new, returned
 
 
 def _leaving(base: OutputFolder, held: _Held, opted_out: HashedOptOut | None) -> Iterator[Place]:
@@ -308,6 +356,7 @@ def growth_line(news: Mapping[str, int]) -> str:
         "rows_gone": "{} gone",
         "rows_opted_out": "{} opted out",
         "rows_decided_again": "{} decided again",
+        "rows_packed_again": "{} packed again",
     }
     told = [text.format(f"{news[name]:,}") for name, text in words.items() if news.get(name) or name == "rows_new"]
     files = [f"{news[f'files_{what}']:,} {what}" for what in ("new", "changed", "gone") if news[f"files_{what}"]]
@@ -324,7 +373,8 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
         ConfigError: Another driver, whose lock was broken, has planned it in the meantime.
     """
     job_dir = growth.output.job
-    storage.remove_tree(job_dir.path)  # what a run left that was ended before it had written all of the plan
+    if not growth.is_begun:
+        storage.remove_tree(job_dir.path)  # what a run left that was ended before it had written all of the plan
     with storage.open_output(job_dir.live) as file, pq.ParquetWriter(file, LIVE_SCHEMA, compression="zstd") as writer:
         for table in _live(growth):
             if table.num_rows:

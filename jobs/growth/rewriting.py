@@ -4,7 +4,8 @@
                                          ...r0002.parquet.json: what was dropped; written last
 
 A row is found by its place in the input when it was made (its lineage, or that of a rejected record) and the edition
-that made it. Shards that have none of these rows stay as they are. A repeated call writes the same bytes.
+that made it; a packed row by the unit in which it was packed, all of whose rows leave together. Shards that have none
+of these rows stay as they are. A repeated call writes the same bytes.
 
 Cost: of shards whose edition lost rows the columns with the place are read, and those with such a row are written anew;
 one row group is in memory.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import REJECTED, OutputFolder
 from jobs.storage.parquet import WRITING
 from model.errors import ConfigError
+from transforms.opt_out.rows import is_packed
+from transforms.packing.parts import TRAINED, UNIT
 from transforms.rows.cells import READ_STAGE
 from transforms.rows.output import SOURCE_FIELDS
 from transforms.rows.rejections import REJECTED_SCHEMA
@@ -40,6 +43,7 @@ AFTER_REWRITTEN = register("growth.after_rewritten")
 _PLACE: Final = ("uri", "row_group", "row")
 _WHY: Final = ("kind", "stage", "reason")
 _LINEAGE: Final = "lineage"
+_FILE: Final = ("repo_name", "path", "content_sha256")  # in the parts of packed rows
 _IN_LINEAGE: Final = tuple(f"{_LINEAGE}.{field.name}" for field in SOURCE_FIELDS[:3])
 
 Place = tuple[str, int, int]
@@ -84,9 +88,11 @@ class DeadRows:
         self.count = table.num_rows
         self.read_again = frozenset(read_again)
         self._places: dict[int, set[Place]] = {}
-        columns = (table[name].to_pylist() for name in ("edition", "name", "row_group", "row"))
-        for edition, *place in zip(*columns, strict=True):
+        self._units: dict[int, set[int]] = {}
+        columns = (table[name].to_pylist() for name in ("edition", "unit", "name", "row_group", "row"))
+        for edition, unit, *place in zip(*columns, strict=True):
             self._places.setdefault(edition, set()).add(tuple(place))
+            self._units.setdefault(edition, set()).add(unit)
 
     def __bool__(self) -> bool:
         return bool(self.count or self.read_again)
@@ -94,15 +100,19 @@ class DeadRows:
     def find_in(self, path: str) -> Dead:
         """Those that the shard of this name may have."""
         edition = edition_of_shard(path)
-        places = set() if edition is None else self._places.get(edition, set())
-        return Dead(places, self.read_again if path.startswith(f"{REJECTED}/") else frozenset())
+        if edition is None:
+            return Dead(set())
+        read_again = self.read_again if path.startswith(f"{REJECTED}/") else frozenset()
+        return Dead(self._places.get(edition, set()), self._units.get(edition, set()), read_again)
 
 
 @dataclass(frozen=True)
 class Dead:
-    """Rows to drop from a shard: by their places, and of these files those that could not be read."""
+    """Rows to drop from a shard: by their places, packed ones by their units, and of these files those that could not
+    be read."""
 
     places: set[Place]
+    units: Set[int] = frozenset()
     read_again: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
@@ -138,18 +148,17 @@ def write_again(output: OutputFolder, path: str, dead: Dead, schema: pa.Schema, 
     if not dead and not (anyway and not is_rejected):
         return None
     with storage.open_input(where_is(output, path)) as opened, pq.ParquetFile(opened) as parquet:
-        drops = [_drops(parquet, group, dead, is_rejected) for group in range(parquet.num_row_groups)]
-        dropped = sum(pc.sum(mask).as_py() or 0 for mask, _ in drops)
+        masks, sources, unread = _all_drops(parquet, dead, is_rejected)
+        dropped = sum(pc.sum(mask).as_py() or 0 for mask in masks)
         if not dropped and not (anyway and not is_rejected):
             return None
-        sources = set().union(*(places for _, places in drops))
         left = parquet.metadata.num_rows - dropped
-        tally = _tally(parquet, [mask for mask, _ in drops]) if is_rejected else {}
+        tally = _tally(parquet, masks) if is_rejected else {}
         num_bytes, sha256 = 0, ""
         if left:
             storage.remove(output.job.rewritten(new))  # of a run that was ended
             with storage.open_output(output.job.rewritten(new)) as file:
-                _write(file, parquet, [mask for mask, _ in drops], schema)
+                _write(file, parquet, masks, schema)
             num_bytes, sha256 = file.bytes, file.sha256
     record = Rewritten(
         old=path,
@@ -158,8 +167,8 @@ def write_again(output: OutputFolder, path: str, dead: Dead, schema: pa.Schema, 
         bytes=num_bytes,
         sha256=sha256,
         dropped=dropped,
-        sources=len(sources),
-        unread=len(sources - dead.places),
+        sources=sources,
+        unread=unread,
         tally=tally,
     )
     storage.write_bytes(output.job.rewritten(f"{new}.json"), json.dumps(asdict(record)).encode())
@@ -197,6 +206,35 @@ def _can_write_again(output: OutputFolder, new: str) -> bool:
         return False
     old = json.loads(storage.read_bytes(record))["old"]
     return any(storage.exists(output.join(place)) for place in (old, moved_to(output, old)))
+
+
+def _all_drops(parquet: pq.ParquetFile, dead: Dead, is_rejected: bool) -> tuple[list[Any], int, int]:
+    """Which rows are dropped, by row group, how many source rows are dropped as a whole, and how many of these could
+    not be read."""
+    if not is_rejected and is_packed(parquet.schema_arrow):
+        return *_packed_drops(parquet, dead.units), 0
+    drops = [_drops(parquet, group, dead, is_rejected) for group in range(parquet.num_row_groups)]
+    sources: set[Place] = set().union(*(places for _, places in drops))
+    return [mask for mask, _ in drops], len(sources), len(sources - dead.places)
+
+
+def _packed_drops(parquet: pq.ParquetFile, units: Set[int]) -> tuple[list[Any], int]:
+    """Which packed rows are dropped, by row group, and how many files are in them. A file may be in several rows."""
+    names = [f"parts.list.element.{name}" for name in (*_FILE, "role", "start")]
+    masks, files = [], Counter[tuple[Any, ...]]()
+    for group in range(parquet.num_row_groups):
+        found = parquet.read_row_group(group, columns=[UNIT], use_threads=False)[UNIT]
+        mask = pc.is_in(found, pa.array(sorted(units), found.type)).combine_chunks()
+        masks.append(mask)
+        if not pc.any(mask).as_py():
+            continue
+        dropped = parquet.read_row_group(group, columns=[UNIT, *names], use_threads=False).filter(mask)
+        for unit, parts in zip(dropped[UNIT].to_pylist(), dropped["parts"].to_pylist(), strict=True):
+            trained = [part for part in parts if part["role"] == TRAINED]
+            files.update({(unit, *(part[name] for name in _FILE)): 0 for part in trained})
+            files.update((unit, *(part[name] for name in _FILE)) for part in trained if part["start"] == 0)
+    # Of a file that the input has several times, each begins at 0.
+    return masks, sum(max(1, count) for count in files.values())
 
 
 def _drops(parquet: pq.ParquetFile, group: int, dead: Dead, is_rejected: bool) -> tuple[Any, set[Place]]:

@@ -14,6 +14,7 @@ Cost: one more small file per unit, about 30 bytes a row.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -24,26 +25,47 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.ledger.commits import list_commits, read_commits
 from jobs.plan.job_file import JobFile
+from jobs.plan.schemas import schema_from_text
 from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from transforms.growth.identity import ROWS_SCHEMA
 from transforms.rows.columns import ColumnMap
+from transforms.work import number_of
 
 LIVE_SCHEMA: Final = pa.schema(
     [
         *ROWS_SCHEMA,
         pa.field("edition", pa.int32(), nullable=False),
         pa.field("file", pa.large_string()),  # the public name of the file that has the row now; null: none
+        pa.field("unit", pa.int32()),  # the number of the unit that read it; null in lists of earlier versions
     ]
 )
 DEAD_SCHEMA: Final = pa.schema([*LIVE_SCHEMA, pa.field("reason", pa.string(), nullable=False)])
 _BATCH_ROWS: Final = 65_536
+_UNKNOWN_ROWS: Final = (
+    "{} can't grow: nothing says which rows it was made of, since an earlier version of codemill began it, or none "
+    "could be read; make it anew in another --output"
+)
 
 
-def identity_map(job: JobFile) -> ColumnMap:
-    """The columns that identify the job's rows: texts of a column that `dedup` compares stand for the content."""
+def identity_map(job: JobFile, columns: ColumnMap) -> ColumnMap:
+    """Those of some columns that identify the job's rows: texts that `dedup` compares stand for the content."""
     text_column = job.options.get("text_column")
-    return replace(job.column_map, content=text_column) if text_column else job.column_map
+    return replace(columns, content=text_column) if text_column else columns
+
+
+def input_of(output: OutputFolder, job: JobFile) -> tuple[pa.Schema, ColumnMap]:
+    """Schema and columns of the input; of a job that groups it, those before it is grouped.
+
+    Raises:
+        ConfigError: An earlier version of codemill grouped it.
+    """
+    if not storage.exists(output.job.grouping):
+        return schema_from_text(job.input_schema), job.column_map
+    manifest = json.loads(storage.read_bytes(output.job.grouping))
+    if "schema" not in manifest:
+        raise ConfigError(_UNKNOWN_ROWS.format(output))
+    return schema_from_text(manifest["schema"]), ColumnMap(**manifest["columns"])
 
 
 def write_identities(job_dir: JobFolder, unit_id: str, attempt_id: str, read: Sequence[pa.Table]) -> None:
@@ -75,27 +97,33 @@ def _live_rows(output: OutputFolder) -> Iterator[pa.Table]:
     """The same in parts as they are stored: most are of one unit."""
     job_dir = output.job
     if output.edition > 1:
-        yield from _read(job_dir.live)
+        yield from (_with_all(table, LIVE_SCHEMA) for table in _read(job_dir.live))
     found = set(storage.list_names(job_dir.rows))
     committed = list_commits(job_dir)
     if committed and not found and output.edition == 1:
-        raise ConfigError(
-            f"{output} can't grow: nothing says which rows it was made of, since an earlier version of codemill "
-            "began it, or none could be read; make it anew in another --output"
-        )
+        raise ConfigError(_UNKNOWN_ROWS.format(output))
     for commit in read_commits(job_dir):
         path = job_dir.rows_of(commit.unit_id, commit.attempt_id)
         if path.rpartition("/")[2] in found:
             for table in _read(path):
-                edition = pa.array([output.edition] * table.num_rows, pa.int32())
-                yield table.append_column(LIVE_SCHEMA.field("edition"), edition).append_column(
-                    LIVE_SCHEMA.field("file"), table["name"]
-                )
+                for name, number in (("edition", output.edition), ("unit", number_of(commit.unit_id))):
+                    same = pa.array([number] * table.num_rows, pa.int32())
+                    table = table.append_column(LIVE_SCHEMA.field(name), same)
+                yield table.append_column(LIVE_SCHEMA.field("file"), table["name"]).select(LIVE_SCHEMA.names)
 
 
 def dead_rows(job_dir: JobFolder) -> pa.Table:
     """The rows of earlier editions that an edition leaves out, each with its reason."""
-    return pa.concat_tables([DEAD_SCHEMA.empty_table(), *_read(job_dir.dead)])
+    found = (_with_all(table, DEAD_SCHEMA) for table in _read(job_dir.dead))
+    return pa.concat_tables([DEAD_SCHEMA.empty_table(), *found])
+
+
+def _with_all(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The same rows with null columns for those that an earlier version of codemill didn't write."""
+    for field in schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(schema.names)
 
 
 def _read(path: str) -> Iterator[pa.Table]:

@@ -170,7 +170,7 @@ class CommonOptions(ReportOptions, RerunOptions, ColumnOptions, HostOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GrowOptions(OptionSet):
-    """A dataset that takes in what is new in its input; of jobs that make each row of one source row."""
+    """A dataset that takes in what is new in its input."""
 
     grow: bool = option(
         False,

@@ -161,7 +161,7 @@ def _spec_of(output: OutputFolder, processes: Processes, run_id: str) -> RunSpec
         job_dir=output.job,
         config_hash=job.config_hash,
         schema=job.read_schema,
-        identified_by=identity_map(job) if issubclass(options_of(job.job), GrowOptions) else None,
+        identified_by=identity_map(job, job.column_map) if issubclass(options_of(job.job), GrowOptions) else None,
         max_units_in_flight=processes.max_units_in_flight,
         max_bytes_in_flight=processes.max_bytes_in_flight,
         run_id=run_id,

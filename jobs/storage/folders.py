@@ -273,6 +273,11 @@ class JobFolder(_Folder):
         return self.join("grouped.json")
 
     @property
+    def chosen(self) -> str:
+        """Which rows of the input a further edition has grouped (`jobs.grouping.restoring`)."""
+        return self.join("chosen.parquet")
+
+    @property
     def grouped(self) -> str:
         """The grouped files, which contain the input's text as it is: removed when the job is complete."""
         return self.join(GROUPED)

@@ -11,7 +11,7 @@ from typing import Any
 from jobs.terminal.escapes import one_line, shown_lines
 from jobs.terminal.wording import counted
 from jobs.viewing.blocks import CONTEXT, HEADING, Block, Lines, note
-from transforms.packing.documents import TRAINED
+from transforms.packing.parts import TRAINED
 
 COLUMNS = ("input_ids", "segment_ids", "parts", "text")
 

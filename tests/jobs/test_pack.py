@@ -26,6 +26,7 @@ from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from tests.transforms.fim.documents import read_fim_document
 from transforms.packing.documents import DocumentRecipe
+from transforms.packing.parts import UNIT
 from transforms.packing.rows import ROW_SCHEMA
 from transforms.packing.work import PackWork
 from transforms.rows.columns import ColumnOverrides, RowLimits
@@ -103,7 +104,7 @@ def packed_here(corpus, job_dir, content_filter=None, workers=0, counts=None):
 
 def packed_rows(output):
     table = pa.concat_tables([pq.read_table(path) for path in sorted((output / "data").glob("*.parquet"))])
-    assert table.schema.names == ROW_SCHEMA.names
+    assert table.schema.names == [*ROW_SCHEMA.names, UNIT]
     return table.to_pylist()
 
 

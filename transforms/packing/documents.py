@@ -20,12 +20,11 @@ from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import FIM_MODES, FimMode, fim_layout, path_line_text
 from transforms.fim.spans import Recipe, Span, choose_spans
+from transforms.packing.parts import TRAINED
 from transforms.packing.tokens import Ids, TextTokens
 from transforms.rows.row import derive_seed
 
 PLAIN: Final = "none"
-TRAINED: Final = "file"
-"""The role of a document that is trained on."""
 
 # Longer lines are split when a file is split, at whitespace if there is any.
 LONG_LINE_CHARS: Final = 2000

@@ -28,7 +28,6 @@ from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.packing.context import RepositoryContext
 from transforms.packing.documents import (
-    TRAINED,
     Document,
     DocumentRecipe,
     LineTokens,
@@ -36,6 +35,7 @@ from transforms.packing.documents import (
     cut_point,
     make_document,
 )
+from transforms.packing.parts import TRAINED
 from transforms.packing.tokens import Ids, TextTokens
 
 LOOKAHEAD: Final = 32

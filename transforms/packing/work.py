@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.packing.documents import PLAIN, TRAINED, DocumentRecipe
+from transforms.packing.documents import PLAIN, DocumentRecipe
 from transforms.packing.order import IMPORTS, POSITION
+from transforms.packing.parts import PACKED_TOGETHER, TRAINED
 from transforms.packing.rows import row_schema
 from transforms.packing.stages import (
     Packed,
@@ -71,7 +72,7 @@ class PackWork:
 
     def output_schema(self, input_schema: pa.Schema) -> pa.Schema:
         """The schema of packed rows, whatever the input's columns; its metadata names the vocabulary and the length."""
-        return row_schema(load_tokenizer(self.tokenizer), self.context_length)
+        return row_schema(load_tokenizer(self.tokenizer), self.context_length).append(PACKED_TOGETHER)
 
     def input_columns(self, input_schema: pa.Schema) -> list[str]:
         """Content, path, repository and language, the columns of the row's origin, and those of its place."""
@@ -97,7 +98,9 @@ class PackWork:
         assert self._stages is not None, "call open() first"
         packed = self._stages.pack(unit, table, rows)
         self._tokens += pc.sum(packed.rows.column("num_tokens")).as_py() or 0
-        return UnitResult(packed.rows, rejected_table(packed.rejected), _counts(packed))
+        numbers = pa.array([unit.number] * packed.rows.num_rows, PACKED_TOGETHER.type)
+        kept = packed.rows.append_column(PACKED_TOGETHER, numbers)
+        return UnitResult(kept, rejected_table(packed.rejected), _counts(packed))
 
     def heartbeat(self) -> dict[str, float]:
         """Tokens packed so far, and the steps that were done with files."""

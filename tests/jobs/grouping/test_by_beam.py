@@ -96,8 +96,8 @@ def test_rows_that_were_written_elsewhere_freeze_no_manifest(corpus, job_dir, mo
         write(self, number, parts)
         self._folder = mine
 
-    def many(inputs):
-        found = reading(inputs)
+    def many(inputs, only=None):
+        found = reading(inputs, only)
         return type(found)(found.columns, found.schema, 8)
 
     monkeypatch.setattr(by_beam, "reading_of", many)

@@ -32,6 +32,7 @@ uppercase.stay_here()
 supervisor.run_units = uppercase.inline_units_of_any_job
 jobs.finalize.merge.merge_all = uppercase.inline_merges
 jobs.collecting.seen.SETTLED_S = 0.0  # nights follow each other within a second
+exec(sys.argv[1])
 for line in sys.stdin:
     case = json.loads(line)
     pid = os.fork()
@@ -54,13 +55,13 @@ Row = tuple[str, str, str]
 
 
 class Nights:
-    """Runs a job over the corpus `folder/in`: its name and options."""
+    """Runs a job over the corpus `folder/in`: its name and options. `prepare` is what the forker runs before."""
 
-    def __init__(self, *job: str) -> None:
+    def __init__(self, *job: str, prepare: str = "") -> None:
         self._job = job or FILTER
         self._number = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _FORKER],
+            [sys.executable, "-W", "ignore", "-c", _FORKER, prepare],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

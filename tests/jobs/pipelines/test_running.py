@@ -14,6 +14,7 @@ import pytest
 
 from jobs import cli
 from tests.jobs import uppercase
+from transforms.rows.row import content_sha256
 
 ROOT = Path(__file__).parents[3]
 STEPS = """\
@@ -125,6 +126,23 @@ def test_all_steps_that_can_grow_take_in_what_is_new(pipeline):
     assert run(pipeline) == 4
     assert run(pipeline, "--grow") == 0
     assert [rows(pipeline, step) for step in ("corpus", "clean", "unique")] == [5, 5, 4]
+    assert run(pipeline) == run(pipeline, "--grow") == 0
+
+
+def test_packed_rows_grow_with_the_steps_before_them(pipeline):
+    more = "policy: none, context_length: 256, grow: true, drop_gone: true"
+    pipeline.write_text(f"{pipeline.read_text()}  packed: {{job: pack, input: unique, {more}}}\n")
+    assert run(pipeline, "--grow") == 0
+    source = pipeline.parent / "src"
+    (source / "new.py").write_text("def new(a, b):\n    return [a, b, a, b]\n")
+    (source / "copy.py").write_text((source / "0.py").read_text())
+    (source / "1.py").write_text("def other(a):\n    return {a: [a, a]}\n")
+    assert run(pipeline) == 4
+    assert run(pipeline, "--grow") == 0
+    packed = pq.read_table(pipeline.parent / "out" / "packed" / "data").to_pylist()
+    parts = sorted((part["path"], part["content_sha256"]) for one in packed for part in one["parts"])
+    kept = pq.read_table(pipeline.parent / "out" / "unique" / "data").to_pylist()
+    assert parts == sorted((one["path"], content_sha256(one["content"])) for one in kept) and len(parts) == 4
     assert run(pipeline) == run(pipeline, "--grow") == 0
 
 
