@@ -125,6 +125,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.system.signals import raise_on_signals
     from model.tokenizer import Tokenizer
+    from transforms.fim.formats import check_fim_rate
     from transforms.rows.columns import ColumnOverrides
 
     if options.retry_rejected is not None:
@@ -133,12 +134,14 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         )
     if is_dataflow(beam_args):
         check_paths(options)
+    tokenizer = Tokenizer.load(options.tokenizer)  # a bad one is refused here, not in a worker
+    check_fim_rate(tokenizer, options.fim_rate, options.tokenizer)
     work = build_work(all_options(options))
     raise_on_signals()
     options = dataclasses.replace(
         options,
         policy_version=work.content_filter.version if work.content_filter is not None else "",
-        tokenizer_version=Tokenizer.load(options.tokenizer).sha256[:16],  # a bad one is refused here, not in a worker
+        tokenizer_version=tokenizer.sha256[:16],
     )
     output = OutputFolder(os.path.abspath(options.output) if storage.is_local(options.output) else options.output)
     check_output(output, "pack")

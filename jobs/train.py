@@ -160,10 +160,12 @@ def open_source(options: Options, tokenizer: Tokenizer) -> Source:
     from jobs.training.data import CorpusSource, read_files
     from jobs.training.left_out import LeftOut
     from jobs.training.packed import PackedSource, open_packed
+    from transforms.fim.formats import check_fim_rate
 
     left_out = LeftOut.of(options)
     groups = open_packed(options.input, tokenizer, options.length, left_out)
     if groups is None:
+        check_fim_rate(tokenizer, options.fim_rate, options.tokenizer or "")
         files = read_files(options.input, left_out)
         left_out.tell()
         return CorpusSource(files, tokenizer, _recipe(options), length=options.length, seed=options.seed)

@@ -17,7 +17,9 @@ import model
 from jobs.cli import main
 from model.config import GemmaConfig
 from model.gemma import Gemma, init_weights
+from model.sentencepiece_proto import Vocabulary, encode_model
 from model.tokenizer import Tokenizer
+from tests.model.checkpoint.written import pieces_of
 
 TINY = GemmaConfig(
     num_layers=2, d_model=16, d_ff=16, num_heads=2, num_kv_heads=1, head_dim=8, vocab_size=4096, context_length=256,
@@ -45,8 +47,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
         "\n".join(f"def area_{n}_{m}(width, height):\n    return width * height + {m}\n" for m in range(12))
         for n in range(12)
     ]
-    table = {"content": texts, "path": [f"m{n}.py" for n in range(12)], "language": ["Python"] * 12}
-    pq.write_table(pa.table(table), folder / "corpus.parquet")
+    table = {"content": texts, "path": [f"m{n}.py" for n in range(12)], "repo_name": ["r"] * 12}
+    pq.write_table(pa.table({**table, "language": ["Python"] * 12}), folder / "corpus.parquet")
     return str(folder / "corpus.parquet")
 
 
@@ -181,3 +183,35 @@ def test_another_models_vocabulary_is_refused(corpus: str, tmp_path: Path, capsy
     other = checkpoint(tmp_path / "large", dataclasses.replace(TINY, vocab_size=8192))
     assert tune(corpus, tmp_path / "run", other) == 2
     assert "has 4,096 pieces, but" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def plain_vocabulary(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The embedded model's vocabulary without CodeGemma's own control tokens, as Gemma 3's is."""
+    own = Tokenizer.load("embedded")
+    pieces, scores, types = pieces_of(own)
+    pieces = [f"<unused{id_}>" if piece.startswith("<|") else piece for id_, piece in enumerate(pieces)]
+    roles = {name: getattr(own, name) for name in ("unk", "bos", "eos", "pad")}
+    path = tmp_path_factory.mktemp("plain") / "tokenizer.model"
+    path.write_bytes(encode_model(Vocabulary(pieces=pieces, scores=scores, types=types, **roles)))
+    return str(path)
+
+
+def test_a_vocabulary_without_infilling_tokens_makes_plain_text_or_is_refused_before_any_work(
+    corpus: str, base: str, plain_vocabulary: str, tmp_path: Path, capsys
+):
+    told = "has no infilling tokens, as CodeGemma's has; --fim_rate 0 makes plain text"
+    assert tune(corpus, tmp_path / "run", base, "--tokenizer", plain_vocabulary) == 2
+    assert told in capsys.readouterr().err and not (tmp_path / "run").exists()
+    words = ["pack", "--input", corpus, "--output", str(tmp_path / "packed"), "--tokenizer", plain_vocabulary]
+    words += ["--context_length", "64", "--progress", "none", "--min_chars", "1"]
+    assert main(words) == 2
+    assert told in capsys.readouterr().err and not (tmp_path / "packed").exists()
+    assert main([*words, "--fim_rate", "0"]) == 0
+    plain = Tokenizer.load(plain_vocabulary)
+    rows = pq.read_table(tmp_path / "packed" / "data").to_pylist()
+    texts = "".join(plain.decode([id_ for id_ in row["input_ids"] if id_ > 3]) for row in rows)
+    assert "def area_3_7(width, height):" in texts
+    assert all(row["input_ids"][0] == plain.bos and row["input_ids"][-1] == plain.eos for row in rows)
+    flags = ("--tokenizer", plain_vocabulary, "--fim_rate", "0", "--num_steps", "1")
+    assert tune(corpus, tmp_path / "run", base, *flags) == 0

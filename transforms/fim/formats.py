@@ -108,6 +108,19 @@ def has_fim_tokens(control: ControlIds) -> bool:
     return any(True for _ in known_ids(control, "fim_prefix", "fim_middle", "fim_suffix"))
 
 
+def document_end(control: ControlIds) -> int:
+    """The id behind a document of training data: the file separator, or the end of the sequence where there is none."""
+    return next(known_ids(control, "file_separator", "eos"))
+
+
+def check_fim_rate(control: ControlIds, fim_rate: float, vocabulary: str) -> None:
+    """Raises ConfigError if documents are to get FIM and the vocabulary has no control tokens for it."""
+    if fim_rate > 0 and not has_fim_tokens(control):
+        raise ConfigError(
+            f"the vocabulary of {vocabulary} has no infilling tokens, as CodeGemma's has; --fim_rate 0 makes plain text"
+        )
+
+
 def known_ids(control: ControlIds, *names: str) -> Iterator[int]:
     """The ids of those of the named control tokens that the vocabulary has."""
     for name in names:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
-from transforms.fim.formats import fim_document, path_line_text
+from transforms.fim.formats import document_end, fim_document, path_line_text
 from transforms.fim.kinds import DEFAULT_MIX
 from transforms.fim.spans import Recipe, choose_spans
 from transforms.fim.windows import fit_window
@@ -120,7 +120,7 @@ def examples_of(row: Row, tokenizer: Tokenizer, recipe: ExampleRecipe, *, seed: 
         except RecordError:  # the span's own line exceeds the window: try another
             continue
         ids = fim_document(tokenizer, mode, window.prefix_ids, middle, window.suffix_ids, path_line=path)  # type: ignore[arg-type]
-        ids = [tokenizer.bos, *ids, tokenizer.file_separator]
+        ids = [tokenizer.bos, *ids, document_end(tokenizer)]
         found.append(Example(ids, len(ids) - len(middle) - 1))
     return found
 
@@ -131,7 +131,7 @@ def _plain_example(text: str, around: int, tokenizer: Tokenizer, budget: int) ->
     ids = tokenizer.encode(text[start : start + 8 * budget])[: budget - 2]
     ids = [tokenizer.bos, *ids]
     if start + 8 * budget >= len(text) and len(ids) < budget - 1:
-        ids.append(tokenizer.file_separator)
+        ids.append(document_end(tokenizer))
     return Example(ids, len(ids))
 
 

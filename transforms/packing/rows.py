@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
+from transforms.fim.formats import document_end
 from transforms.packing.context import RepositoryContext
 from transforms.packing.documents import (
     Document,
@@ -323,7 +324,7 @@ class _Row:
     def finish(self) -> dict[str, Any]:
         """The row's values, as in `ROW_SCHEMA`."""
         t = self._tokenizer
-        bos, eos, separator = (np.array([id_], np.int32) for id_ in (t.bos, t.eos, t.file_separator))
+        bos, eos, separator = (np.array([id_], np.int32) for id_ in (t.bos, t.eos, document_end(t)))
         ids: list[Ids] = []
         segments: list[int] = []  # of each array of ids
         trained: list[bool] = []  # likewise
@@ -338,7 +339,7 @@ class _Row:
             token_start, text_start = num_ids + len(before), num_chars + sum(map(len, shown))
             parts.append(_part(document, token_start, text_start))
             added = [*before, document.ids, eos if is_last else separator]
-            shown += [document.text, t.piece(t.eos if is_last else t.file_separator)]
+            shown += [document.text, t.piece(t.eos if is_last else document_end(t))]
             ids += added
             texts += shown
             segments += [segment] * len(added)
