@@ -304,6 +304,15 @@ def test_a_list_of_rows_that_is_gone_is_refused(nights, grown):
     assert "live.parquet is missing" in refused(nights, grown)
 
 
+def test_a_dataset_that_an_earlier_version_grouped_is_refused(nights, grown):
+    path = grown / "out" / "_job" / "editions" / "0002" / "grouped.json"
+    manifest = json.loads(path.read_text())
+    del manifest["schema"], manifest["columns"]
+    path.write_text(json.dumps(manifest))
+    write_corpus(grown, FIRST)
+    assert "an earlier version of codemill began it" in refused(nights, grown)
+
+
 @pytest.mark.parametrize("point", [name for name in POINTS if name.startswith("growth.")])
 def test_a_growth_that_is_killed_goes_on_with_the_same_command(nights, grown, point):
     shutil.rmtree(grown / "out")
