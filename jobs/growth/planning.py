@@ -1,8 +1,7 @@
 """Plans a further edition of a dataset: what is new in the input, and what of the dataset is no longer there.
 
     files now and then          new, changed, gone, the same (`jobs.plan.news`)
-    rows of the same files      stay, unless their repositories have opted out since
-    rows of the other files     are matched with the rows of new and changed files (`transforms.growth.matching`)
+    rows of files that differ   are matched with those of the dataset (`jobs.growth.looking`)
     rows without a partner      a plan of units for the new ones; a list of those that leave the dataset
 
 Nothing is written until `freeze_growth`, which writes into the edition's own folder, `job.json` last.
@@ -13,11 +12,10 @@ dataset's rows (about 30 bytes a row). Where files were only added, they aren't 
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,16 +25,17 @@ import pyarrow.parquet as pq
 
 from jobs import storage
 from jobs.finalize.summary import unread_rows
-from jobs.growth.again import DECIDED_AGAIN, Dependents, places_of, with_again, with_files_of
+from jobs.growth.again import DECIDED_AGAIN, Dependents, with_files_of
 from jobs.growth.failures import failures_over
-from jobs.growth.present import Rows, read_present, rows_to_read
+from jobs.growth.looking import Held, Look, Looking, are_in, without
+from jobs.growth.present import Rows
 from jobs.growth.representatives import Place
 from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, identity_map, input_of, live_rows
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan.footers import InputFile
-from jobs.plan.freezing import PlannedJob, column_overrides, freeze, plan_inputs
-from jobs.plan.input_paths import expand, names_beside
-from jobs.plan.inputs import Inputs, read_inputs
+from jobs.plan.freezing import PlannedJob, freeze, plan_inputs
+from jobs.plan.input_paths import expand
+from jobs.plan.inputs import Inputs
 from jobs.plan.job_file import JobFile
 from jobs.plan.news import Differences, compare
 from jobs.plan.opt_out import matcher_of, read_matches
@@ -45,64 +44,15 @@ from jobs.plan.units import inputs_to_parquet, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
-from transforms.growth.identity import ROWS_SCHEMA
-from transforms.growth.matching import GONE, OPTED_OUT, REPLACED, match_rows
+from transforms.growth.matching import GONE, OPTED_OUT, REPLACED
 from transforms.opt_out.hashed import HashedOptOut
-from transforms.rows.columns import ColumnMap
 from transforms.work import Work
 
 AFTER_LIVE = register("growth.after_live")
 AFTER_BEFORE = register("growth.after_before")
 
-_MOST_KEPT: Final = 262_144  # rows held between planning and freezing, about 30 MB
-
 MAY_CHANGE: Final = ("input", "opt_out_sha256")
 """Options that may be others than those of the edition before."""
-
-
-@dataclass(frozen=True)
-class _Held:
-    """Rows of a dataset that may not be in its input anymore, and what becomes of each.
-
-    Args:
-        rows: Rows of `LIVE_SCHEMA`.
-        files: The file that has each of them now; None: none has, or it leaves the dataset.
-        reasons: Why it leaves the dataset; "" if it stays.
-    """
-
-    rows: pa.Table
-    files: Sequence[str | None]
-    reasons: Sequence[str]
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What a look at the files that differ has found.
-
-    Args:
-        at: The files; with those that are read again among the changed ones.
-        inputs: Those that were read.
-        same: The names of the others.
-        stays, out: How many rows the others have, and how many have opted out.
-        retry: The rows to plan, None for all.
-        held: What becomes of the rows of files that differ.
-        known: How many rows of these files the dataset has already.
-        new: The identities of the new rows, as far as the files were read.
-        again: How many of these the dataset has as well, and decides again.
-        kept: The rows of the others, if they are few enough to be held.
-    """
-
-    at: Differences
-    inputs: Inputs
-    same: frozenset[str]
-    stays: int
-    out: int
-    retry: Rows | None
-    held: _Held
-    known: int
-    new: pa.Table
-    again: int
-    kept: Sequence[pa.Table] | None
 
 
 @dataclass(frozen=True)
@@ -128,7 +78,7 @@ class Growth:
     same: frozenset[str]
     differing: frozenset[str]
     opted_out: HashedOptOut | None
-    held: _Held
+    held: Held
     kept: Sequence[pa.Table] | None
     news: Mapping[str, int]
     is_begun: bool = False
@@ -179,23 +129,18 @@ def plan_growth(
     opted_out = _entries_of(all_of_them) if "opt_out_sha256" in changed else None
     schema, columns = input_of(base, job)
 
-    def look(at: Differences, again: Set[Place] = frozenset()) -> _Look:
-        inputs = _read_differing(at, before, Inputs((), {}, schema, columns), options, read)
-        if inputs.columns != columns:
-            raise ConfigError(_other_columns(columns, inputs.columns))
-        same = frozenset(file.public_name for file in at.same)
-        stays, held, out, kept = _split(base, same, opted_out)
-        matched = _matched(inputs, held, drops_gone, identity_map(job, columns), again, needs_new=needs_new)
-        return _Look(at, inputs, same, stays, out, *matched, kept)
-
-    seen, again = look(found), frozenset[Place]()
-    while dependents is not None:
-        more = again.union(dependents.find(base, set(_leaving(base, seen.held, opted_out)), seen.new))
-        if more == again:
-            break
-        seen, again = look(with_files_of(found, base, more), more), more
-        if not needs_new:
-            break
+    looking = Looking(
+        base=base,
+        before=before,
+        known=Inputs((), {}, schema, columns),
+        identified_by=identity_map(job, columns),
+        options=options,
+        read=read,
+        opted_out=opted_out,
+        drops_gone=drops_gone,
+        needs_new=needs_new,
+    )
+    seen = _look_until_settled(looking, found, dependents)
     if not (found.new or found.changed or found.gone or changed or any(seen.held.reasons)):
         return None
     if regroup is None:
@@ -215,7 +160,20 @@ def plan_growth(
     return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, seen.kept, news, is_begun)
 
 
-def _news_of_rows(planned: PlannedJob, seen: _Look, dependents: Dependents | None) -> dict[str, int]:
+def _look_until_settled(looking: Looking, found: Differences, dependents: Dependents | None) -> Look:
+    """Looks at the files that differ, and once more with the rows that depend on what was found."""
+    seen, again = looking.look(found), frozenset[Place]()
+    while dependents is not None:
+        more = again.union(dependents.find(looking.base, set(looking.leaving(seen.held)), seen.new))
+        if more == again:
+            break
+        seen, again = looking.look(with_files_of(found, looking.base, more), more), more
+        if not dependents.needs_new:
+            break
+    return seen
+
+
+def _news_of_rows(planned: PlannedJob, seen: Look, dependents: Dependents | None) -> dict[str, int]:
     reasons = Counter(reason for reason in seen.held.reasons if reason)
     news = {
         "rows_new": planned.plan.rows,
@@ -230,6 +188,8 @@ def _news_of_rows(planned: PlannedJob, seen: _Look, dependents: Dependents | Non
     if not dependents.needs_new:
         return news | {f"rows_{DECIDED_AGAIN}": reasons[DECIDED_AGAIN]}
     news["rows_new"] = max(0, planned.plan.rows - seen.again)
+    news["rows_kept_as_they_were"] += news["rows_known"]
+    news["rows_known"] = 0  # nearly all are in files that were read for the rows that are packed again
     news[f"rows_{GONE}"] += reasons[DECIDED_AGAIN] - seen.again
     return news | {"rows_packed_again": seen.again}
 
@@ -253,98 +213,6 @@ def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
 def _entries_of(options: Mapping[str, Any]) -> HashedOptOut | None:
     matcher = matcher_of(options)
     return None if matcher is None else HashedOptOut(matcher.opt_out)
-
-
-def _read_differing(
-    found: Differences,
-    before: Sequence[InputFile],
-    known: Inputs,
-    options: CommonOptions,
-    read: ReadFooters | None,
-) -> Inputs:
-    """Reads the footers of new and changed files; a changed one keeps its name. `known` has no files."""
-    uris = [*(file.uri for file in found.changed), *found.new]
-    if not uris:
-        return known
-    names = [file.public_name for file in found.changed]
-    names += names_beside((file.public_name for file in before), found.new)
-    return read_inputs(uris, column_overrides(options), names=names, read=read, base=known.schema)
-
-
-def _other_columns(before: ColumnMap, now: ColumnMap) -> str:
-    told = [
-        f"the column for {role.replace('_', ' ')} was {one or 'none'}, would now be {other or 'none'}"
-        for role, one in dataclasses.asdict(before).items()
-        if one != (other := getattr(now, role))
-    ]
-    return (
-        f"new files have other columns: {'; '.join(told)}; rename the new column, name the old one with an option in "
-        "another --output, or leave these files out"
-    )
-
-
-def _split(
-    base: OutputFolder, same: frozenset[str], opted_out: HashedOptOut | None
-) -> tuple[int, pa.Table, int, list[pa.Table] | None]:
-    """How many rows are in files that haven't changed, the rows that aren't, how many have opted out, and the first
-    ones, if they are few."""
-    stays = out = 0
-    held = [LIVE_SCHEMA.empty_table()]
-    kept: list[pa.Table] | None = []
-    names = pa.array(same, pa.large_string())
-    for table in live_rows(base):
-        table, gone = _without(table, opted_out)
-        out += gone.num_rows
-        is_same = _are_in(table, names)
-        stays += pc.sum(is_same).as_py() or 0
-        held.append(table.filter(pc.invert(is_same)))
-        if kept is not None:
-            kept.append(table.filter(is_same))
-            if stays > _MOST_KEPT:
-                kept = None
-    return stays, pa.concat_tables(held), out, kept
-
-
-def _without(table: pa.Table, opted_out: HashedOptOut | None) -> tuple[pa.Table, pa.Table]:
-    """The rows that haven't opted out, and those that have."""
-    if opted_out is None:
-        return table, table.slice(0, 0)
-    has = pa.array([any(map(opted_out.find, found)) for found in table["repositories"].to_pylist()], pa.bool_())
-    return table.filter(pc.invert(has)), table.filter(has)
-
-
-def _are_in(table: pa.Table, files: Any) -> Any:
-    return pc.is_in(table["file"], files, skip_nulls=True)
-
-
-def _matched(
-    inputs: Inputs, held: pa.Table, drops_gone: bool, columns: ColumnMap, again: Set[Place], *, needs_new: bool
-) -> tuple[Rows | None, _Held, int, pa.Table, int]:
-    """Matches rows of the dataset with those of files that differ.
-
-    Returns:
-        The rows to plan, None for all; what becomes of the held rows; how many rows the dataset has already; the new
-        rows, if the files were read; and how many of them it has as well, and decides again.
-    """
-    if not held.num_rows and not needs_new:
-        return None, _Held(held, (), ()), 0, ROWS_SCHEMA.empty_table(), 0
-    present = read_present(dataclasses.replace(inputs, columns=columns))
-    matched = match_rows(held, present.identified)
-    found = with_again(matched, held, again)
-    new = present.identified.filter(pa.array(found.is_new, pa.bool_()))
-    returned = sum(found.is_new) - sum(matched.is_new)
-    names = present.identified["name"].to_pylist()
-    files = [None if partner is None else names[partner] for partner in found.partners]
-    reasons = [reason if reason != GONE or drops_gone else "" for reason in found.reasons]
-    known = len(found.is_new) - sum(found.is_new)
-    return rows_to_read(present, list(found.is_new)), _Held(held, files, reasons), known, new, returned
-
-
-def _leaving(base: OutputFolder, held: _Held, opted_out: HashedOptOut | None) -> Iterator[Place]:
-    """The rows that leave the dataset."""
-    yield from places_of(held.rows.filter(pa.array([bool(reason) for reason in held.reasons], pa.bool_())))
-    for table in live_rows(base) if opted_out is not None else ():
-        yield from places_of(_without(table, opted_out)[1])
 
 
 def growth_line(news: Mapping[str, int]) -> str:
@@ -403,8 +271,8 @@ def _live(growth: Growth) -> Iterator[pa.Table]:
     else:
         names = pa.array(growth.same, pa.large_string())
         for table in live_rows(growth.base):
-            stays, _ = _without(table, growth.opted_out)
-            yield stays.filter(_are_in(stays, names))
+            stays, _ = without(table, growth.opted_out)
+            yield stays.filter(are_in(stays, names))
     held = growth.held
     stays = pa.array([not reason for reason in held.reasons], pa.bool_())
     place = LIVE_SCHEMA.get_field_index("file")
@@ -417,7 +285,7 @@ def _dead(growth: Growth) -> pa.Table:
     tables = [growth.held.rows.append_column(DEAD_SCHEMA.field("reason"), reasons).filter(pc.not_equal(reasons, ""))]
     if growth.opted_out is not None:
         for table in live_rows(growth.base):
-            _, gone = _without(table, growth.opted_out)
+            _, gone = without(table, growth.opted_out)
             told = pa.array([OPTED_OUT] * gone.num_rows, pa.string())
             tables.append(gone.append_column(DEAD_SCHEMA.field("reason"), told))
     return pa.concat_tables([DEAD_SCHEMA.empty_table(), *tables])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from jobs import storage
 from jobs.beam.orphans import signs_of_life
 from jobs.grouping import by_beam
 from jobs.grouping.by_beam import ReadPieces, WriteBuckets, group_on_runner, job_dir_of
+from jobs.grouping.on_disk import group_on_disk
 from jobs.grouping.reading import GroupSettings, pieces, reading_of
 from jobs.grouping.repositories import group_by_repository
 from jobs.hosts.checks import driver_facts
@@ -142,3 +144,19 @@ def test_a_worker_that_groups_gives_signs_of_life(corpus, job_dir):
 def test_the_jobs_folder_is_found_by_that_of_the_grouped_files(job_dir):
     assert job_dir_of(job_dir.join("grouped", "0f")) == job_dir
     shutil.rmtree(job_dir.path)
+
+
+def test_a_runner_groups_some_rows_as_local_disk_does(corpus, job_dir):
+    only = {("a.parquet", 0): [1, 7], ("a.parquet", 2): [0], ("a.parquet", 3): [9]}
+    inputs = inputs_of(corpus)
+    assert {file.public_name for file in inputs.files} == {"a.parquet"}
+    settings = GroupSettings(workers=0, only=only)
+    found = []
+    for spread in (group_on_disk, functools.partial(group_on_runner, beam_args=LOCAL)):
+        folder = job_dir.join("grouped", str(len(found)))
+        with scratch_for_process():
+            assert spread(inputs, folder, None, settings) == (4, ())
+        tables = [pq.read_table(path) for path in sorted(Path(folder).glob("*.parquet"))]
+        found.append(pa.concat_tables(tables).to_pylist())
+    assert found[0] == found[1]
+    assert sorted((one["source_row_group"], one["source_row"]) for one in found[0]) == [(0, 1), (0, 7), (2, 0), (3, 9)]

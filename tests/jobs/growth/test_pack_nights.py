@@ -23,11 +23,11 @@ from tests.jobs.growth.nights import Nights, completed, files_of, write_corpus
 from transforms.rows.row import content_sha256
 
 PACK = ("pack", "--policy", "none", "--context_length", "96")
-# Grouping and packing in the fork itself, in units of 300 bytes, so that some repositories share one.
+# Grouping and packing in the fork itself, in units of 700 bytes: some repositories share one, some have several.
 PREPARE = """
 import dataclasses
 import jobs.grouping.cutting, jobs.growth.repacking, jobs.grouping.on_disk, jobs.pack, transforms.packing.stages
-jobs.grouping.cutting.GROUP_MB = 300e-6
+jobs.grouping.cutting.GROUP_MB = 700e-6
 def group(self, inputs, folder, limit, settings):
     settings = dataclasses.replace(settings, workers=0)
     return jobs.grouping.on_disk.group_on_disk(inputs, folder, limit, settings)
@@ -158,6 +158,7 @@ def test_each_night_leaves_every_file_once_in_units_that_are_packed_as_at_once(n
         check_units(nights, folder, last)
 
 
+# By the hashes of their names, c/three and a/one follow each other and share a unit; b/two has one alone.
 FIRST = {
     "one": [("a/one", "p.py", LONG), ("a/one", "q.py", CONTENTS[content_sha256("y = 1\n")])],
     "two": [("b/two", "p.py", LONG), ("c/three", "p.py", f"import r\n{LONG}"), ("c/three", "empty.py", "")],
@@ -187,12 +188,13 @@ def grown(two_editions) -> Path:
 
 
 def test_only_units_of_changed_repositories_are_packed_anew(nights, grown):
-    assert "edition 2: rows: 1 new, 2 packed again; files: 1 new" in (grown / "log").read_text()
+    assert "edition 2: rows: 1 new, 4 packed again; files: 1 new" in (grown / "log").read_text()
     before, now = packed(grown / "before"), packed(grown / "out")
-    stays = [(unit, one) for unit, one in before if all(part["repo_name"] != "a/one" for part in one["parts"])]
+    stays = [(unit, one) for unit, one in before if all(part["repo_name"] == "b/two" for part in one["parts"])]
     assert stays and [(unit, one) for unit, one in now if unit[0] == 1] == stays
-    assert {part["repo_name"] for unit, one in now if unit[0] == 2 for part in one["parts"]} == {"a/one"}
-    assert check_units(nights, grown, FIRST | {"three": [NEW]}) == 3
+    assert {part["repo_name"] for unit, one in now if unit[0] == 2 for part in one["parts"]} == {"a/one", "c/three"}
+    check(grown, FIRST | {"three": [NEW]}, False, True)
+    assert check_units(nights, grown, FIRST | {"three": [NEW]}) == 2
     assert nights.run(grown, "--grow") == 0
     assert "nothing to do" in (grown / "log").read_text()
 
@@ -206,19 +208,19 @@ def test_a_merged_corpus_has_nothing_new(nights, grown):
 
 
 def test_a_unit_that_only_loses_rows_leaves_without_a_new_one(nights, grown):
-    write_corpus(grown, {"two": FIRST["two"]})
+    corpus = {"one": FIRST["one"], "two": FIRST["two"][1:], "three": [NEW]}
+    write_corpus(grown, corpus)
     grow(nights, grown)
-    assert files([one for _, one in packed(grown / "out")])[NEW] == 1, "rows that are gone stay"
+    assert files([one for _, one in packed(grown / "out")])[FIRST["two"][0]] == 1, "rows that are gone stay"
     grow(nights, grown, "--drop_gone")
-    assert "0 new, 3 gone" in (grown / "log").read_text()
-    assert {part["repo_name"] for _, one in packed(grown / "out") for part in one["parts"]} == {"b/two", "c/three"}
-    check(grown, {"two": FIRST["two"]}, False, True)
+    assert "edition 4: rows: 0 new, 1 gone; files: the same" in (grown / "log").read_text()
+    check(grown, corpus, False, True)
 
 
 def test_rows_that_are_gone_leave_with_the_unit_that_is_packed_anew(nights, grown):
     write_corpus(grown, {"two": FIRST["two"], "four": [("a/one", "new.py", LONG)]})
     grow(nights, grown)
-    assert "1 new, 3 gone; files: 1 new, 2 gone" in (grown / "log").read_text()
+    assert "1 new, 3 gone, 2 packed again; files: 1 new, 2 gone" in (grown / "log").read_text()
     check(grown, {"two": FIRST["two"], "four": [("a/one", "new.py", LONG)]}, False, True)
 
 
@@ -302,8 +304,19 @@ def test_a_list_of_rows_that_is_gone_is_refused(nights, grown):
     assert "live.parquet is missing" in refused(nights, grown)
 
 
+def test_a_dataset_that_an_earlier_version_grouped_is_refused(nights, grown):
+    path = grown / "out" / "_job" / "editions" / "0002" / "grouped.json"
+    manifest = json.loads(path.read_text())
+    del manifest["schema"], manifest["columns"]
+    path.write_text(json.dumps(manifest))
+    write_corpus(grown, FIRST)
+    assert "an earlier version of codemill began it" in refused(nights, grown)
+
+
 @pytest.mark.parametrize("point", [name for name in POINTS if name.startswith("growth.")])
 def test_a_growth_that_is_killed_goes_on_with_the_same_command(nights, grown, point):
+    shutil.rmtree(grown / "out")
+    shutil.copytree(grown / "before", grown / "out")
     before = packed(grown / "out")
     corpus = {"one": FIRST["one"][:1], "two": [*FIRST["two"][:2], ("c/three", "empty.py", "z = 1\n")], "three": [NEW]}
     CONTENTS[content_sha256("z = 1\n")] = "z = 1\n"
