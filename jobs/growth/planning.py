@@ -32,6 +32,7 @@ from jobs.growth.failures import failures_over
 from jobs.growth.present import read_present, rows_to_read
 from jobs.growth.representatives import Place
 from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, identity_map, live_rows
+from jobs.growth.schemas import grown_schema
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan.footers import InputFile
 from jobs.plan.freezing import PlannedJob, column_overrides, freeze, plan_inputs
@@ -182,6 +183,8 @@ def plan_growth(
     if not (found.new or found.changed or found.gone or changed or any(seen.held.reasons)):
         return None
     planned = plan_inputs(seen.inputs, options, work, seen.retry)
+    schema = grown_schema(schema_from_text(job.output_schema), planned.output_schema)
+    planned = dataclasses.replace(planned, output_schema=schema)
     reasons = Counter(reason for reason in seen.held.reasons if reason)
     news = {
         "rows_new": planned.plan.rows,
