@@ -28,11 +28,11 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.finalize.summary import unread_rows
 from jobs.growth.again import DECIDED_AGAIN, Dependents, places_of, with_again, with_files_of
+from jobs.growth.columns import with_earlier_rows
 from jobs.growth.failures import failures_over
 from jobs.growth.present import read_present, rows_to_read
 from jobs.growth.representatives import Place
 from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, identity_map, live_rows
-from jobs.growth.schemas import grown_schema
 from jobs.options import CommonOptions, semantic_options
 from jobs.plan.footers import InputFile
 from jobs.plan.freezing import PlannedJob, column_overrides, freeze, plan_inputs
@@ -183,8 +183,6 @@ def plan_growth(
     if not (found.new or found.changed or found.gone or changed or any(seen.held.reasons)):
         return None
     planned = plan_inputs(seen.inputs, options, work, seen.retry)
-    schema = grown_schema(schema_from_text(job.output_schema), planned.output_schema)
-    planned = dataclasses.replace(planned, output_schema=schema)
     reasons = Counter(reason for reason in seen.held.reasons if reason)
     news = {
         "rows_new": planned.plan.rows,
@@ -324,7 +322,7 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
     """Writes the plan of a further edition; only under the output's lock, and while the edition before is complete.
 
     Raises:
-        ConfigError: Another driver, whose lock was broken, has planned it in the meantime.
+        ConfigError: Another driver, whose lock was broken, has planned it in the meantime; or earlier rows don't fit.
     """
     job_dir = growth.output.job
     storage.remove_tree(job_dir.path)  # what a run left that was ended before it had written all of the plan
@@ -347,7 +345,8 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
     }
     storage.write_bytes(job_dir.before, json.dumps(before).encode())
     failpoint(AFTER_BEFORE)
-    return freeze(growth.planned, job_name, options, checkpoint_sha256, growth.output.edition)
+    planned = with_earlier_rows(growth.planned, growth.base)
+    return freeze(planned, job_name, options, checkpoint_sha256, growth.output.edition)
 
 
 def _live(growth: Growth) -> Iterator[pa.Table]:

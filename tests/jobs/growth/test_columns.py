@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from jobs.growth.schemas import grown_schema
+from jobs.growth.columns import grown_schema
 from jobs.plan.schemas import fit_table, schema_to_text
 from model.errors import ConfigError
 
@@ -40,6 +40,6 @@ def test_a_later_edition_of_the_same_columns_has_the_very_schema():
     assert schema_to_text(grown_schema(grown, now)) == schema_to_text(grown)
 
 
-def test_rows_that_do_not_fit_are_refused_before_anything_is_planned():
+def test_rows_that_do_not_fit_are_refused_with_one_line():
     with pytest.raises(ConfigError, match="another version of codemill made the rows of this dataset"):
         grown_schema(schema(words=pa.list_(pa.int64())), schema(words=pa.int64()))

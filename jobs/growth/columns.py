@@ -7,10 +7,22 @@ edition  findings: list<struct<rule not null, line>>             null in earlier
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
-from jobs.plan.schemas import fit_table
+from jobs.plan.freezing import PlannedJob
+from jobs.plan.job_file import read_job
+from jobs.plan.schemas import fit_table, schema_from_text
+from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
+
+
+def with_earlier_rows(planned: PlannedJob, base: OutputFolder) -> PlannedJob:
+    """A plan whose schema fits the rows of the edition before as well; raises ConfigError as `grown_schema` does."""
+    job = read_job(base)
+    assert job is not None, "an edition grows from one that was planned"
+    return replace(planned, output_schema=grown_schema(schema_from_text(job.output_schema), planned.output_schema))
 
 
 def grown_schema(before: pa.Schema, now: pa.Schema) -> pa.Schema:
