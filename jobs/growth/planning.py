@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.finalize.summary import unread_rows
 from jobs.growth.again import DECIDED_AGAIN, Dependents, with_files_of
+from jobs.growth.columns import with_earlier_rows
 from jobs.growth.failures import failures_over
 from jobs.growth.looking import Held, Look, Looking, are_in, without
 from jobs.growth.present import Rows
@@ -238,7 +239,7 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
     """Writes the plan of a further edition; only under the output's lock, and while the edition before is complete.
 
     Raises:
-        ConfigError: Another driver, whose lock was broken, has planned it in the meantime.
+        ConfigError: Another driver, whose lock was broken, has planned it in the meantime; or earlier rows don't fit.
     """
     job_dir = growth.output.job
     if not growth.is_begun:
@@ -262,7 +263,8 @@ def freeze_growth(growth: Growth, job_name: str, options: CommonOptions, checkpo
     }
     storage.write_bytes(job_dir.before, json.dumps(before).encode())
     failpoint(AFTER_BEFORE)
-    return freeze(growth.planned, job_name, options, checkpoint_sha256, growth.output.edition)
+    planned = with_earlier_rows(growth.planned, growth.base)
+    return freeze(planned, job_name, options, checkpoint_sha256, growth.output.edition)
 
 
 def _live(growth: Growth) -> Iterator[pa.Table]:

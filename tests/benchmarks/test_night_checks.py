@@ -64,6 +64,32 @@ def test_a_row_that_is_missing_or_too_many_is_a_fault(spec, tmp_path):
     assert faults(spec, newest_only=True) == ["data/: rows that differ: 1, such as x.py"]
 
 
+def records(path: Path, *names: str) -> None:
+    digests = [hashlib.sha256(f"# {name}\n".encode()).hexdigest() for name in names]
+    reasons = ["near_duplicate"] * len(names)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"path": names, "content_sha256": digests, "reason": reasons}), path)
+
+
+def duplicate_faults(spec: dict[str, Any]) -> list[str]:
+    checks = Checks({**spec, "deduplicated": spec["once"]})
+    checks.compare_with_duplicates()
+    return checks.faults
+
+
+def test_a_row_that_is_neither_kept_nor_a_duplicate_is_a_fault(spec, tmp_path):
+    write(tmp_path / "once/data/c.parquet", "y.py", "x.py", "twin.py")
+    (fault,) = duplicate_faults(spec)
+    assert fault == "rows that are neither kept nor rejected, or too many: 1, such as twin.py"
+    records(tmp_path / "out/rejected/r.parquet", "twin.py")
+    assert duplicate_faults(spec) == []
+    write(tmp_path / "out/data/d.parquet", "y.py")
+    assert [fault.split(":")[0] for fault in duplicate_faults(spec)] == [
+        "rows that are neither kept nor rejected, or too many",
+        "texts that are kept twice",
+    ]
+
+
 def test_an_earlier_edition_that_changed_is_a_fault(spec, tmp_path):
     Checks(spec).compare_with_snapshots()
     size = write(tmp_path / "out/_editions/0001/data/a.parquet", "x.py", "new.py")["a.parquet"]
