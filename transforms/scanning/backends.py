@@ -13,7 +13,6 @@ from transforms.scanning.folds import FOLDS
 from transforms.scanning.rule import RuleSet
 from transforms.scanning.rules import FILES
 
-
 _APART = frozenset({"ipv6"})
 """Rules whose trigger has no literal at all: three times as fast in a database of their own as among others."""
 
