@@ -99,6 +99,8 @@ class ContaminationStage(Stage):
 
     def _others(self, verbatim: Sequence[Contamination], renamed: Sequence[Contamination]) -> list[Contamination]:
         """The renamed copies of items whose text isn't there."""
+        if not renamed:
+            return []
         is_enough = open_index(self.folders).is_enough
         there = {(one.benchmark, problem_of(one.item)) for one in verbatim if is_enough(one, self.min_ngrams)}
         return [one for one in renamed if (one.benchmark, problem_of(one.item)) not in there]

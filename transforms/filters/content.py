@@ -73,6 +73,8 @@ def filter_input(content_filter: ContentFilter | None, row: Row) -> FilteredInpu
     except Exception as error:  # a bug must cost only one row, and must be visible
         rejection = stage_error(FILTER_INPUT, error, "the input filter failed on %s", row.source)
         return FilteredInput(row, rejection=rejection)
+    if not outcome.findings and outcome.dropped is None and outcome.text is row.content:
+        return FilteredInput(row)
     findings = with_lines(outcome.findings, row.content)
     counts = Counter(f"found/{finding.type}/{finding.action}" for finding in findings)
     if outcome.dropped is not None:

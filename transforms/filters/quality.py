@@ -15,28 +15,34 @@ The Stack v2 (Lozhkov et al. 2024, arXiv:2402.19173, section 3.2), Gopher (Rae e
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
+from transforms.filters.line_signals import LineSignals, line_signals
 from transforms.filters.stage import Stage, StageResult, struct_reader
 from transforms.languages.faults import first_fault
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
 from transforms.languages.table import COMMENT_MARKS, Kind
+from transforms.row_pool import beat
 from transforms.rows.row import Row
 
-_ALPHANUMERIC = bytes(b for b in range(256) if chr(b).isascii() and chr(b).isalnum()) + bytes(range(128, 256))
+_OTHER, _SPACE = 1, 2
+_CLASSES = bytes(_SPACE if b in b" \t\r\n" else _OTHER if b < 128 and not chr(b).isalnum() else 0 for b in range(256))
+"""The class of each byte: 0 for ASCII letters and digits, and all that isn't ASCII. Counting classes takes half of the
+time of deleting bytes, which branches at each."""
 _ENCODED = re.compile(
     rb"(?:[A-Za-z0-9+/]{64,}={0,2}|(?:\\x[0-9A-Fa-f]{2}){16,}|(?:0x[0-9A-Fa-f]{1,8},[ ]?){16,}|(?:\\u[0-9A-Fa-f]{4}){8,})"
 )
 _ENCODED_LINE_BYTES = 64
 _BASE64_FOLD = bytes.maketrans(b"BCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", b"A" * 63)
 _BASE64_RUN = b"A" * 64
-_NOT_SPACE = bytes(b for b in range(256) if b not in b" \t\r\n")
 _LONG_LINES: Final[tuple[Kind, ...]] = ("markup", "prose", "plain")
 _LONG_DATA: Final = frozenset(("JSON", "XML", "Roff", "SMT"))
 """The other languages whose long lines The Stack v2 keeps (section 3.2)."""
@@ -69,6 +75,9 @@ class Signals(NamedTuple):
     comment_line_share: float
 
 
+_EMPTY: Final = Signals(0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """Thresholds, each with its source. None disables a check."""
@@ -96,45 +105,46 @@ def measure(text: str, language: str = "") -> Signals:
     >>> measure("").num_lines, measure("a = 1\\n").longest_line
     (0, 5)
     """
-    data = text.encode("utf-8", "surrogatepass")
-    if not data:
-        return Signals(0, 0, 0, 0.0, 0.0, 0.0, 0, 0.0, 0.0)
-    lines = data.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    size, longest = len(data), max(map(len, lines))
-    num_breaks = len(lines) - (not data.endswith(b"\n"))
-    encoded = _encoded_lengths(lines) if longest >= _ENCODED_LINE_BYTES else []
-    stripped = list(map(bytes.strip, lines))
-    telling = [line for line in stripped if len(line) > 2]
-    filled = len(stripped) - stripped.count(b"")
-    joined = b"\n" + b"\n".join(stripped)
-    num_comments = sum(joined.count(mark) for mark in _comment_marks(language) if mark[1:2] in joined)
+    return measure_all([text], [language])[0]
+
+
+def measure_all(texts: Sequence[str], languages: Sequence[str]) -> list[Signals]:
+    """Measures the signals of many texts, given the language of each; much faster than one after another."""
+    datas = [text.encode("utf-8", "surrogatepass") for text in texts]
+    marks = list(map(_comment_marks, languages))
+    measured = zip(datas, line_signals(datas, marks, _ENCODED_LINE_BYTES), strict=True)
+    return [_signals(data, lines) if data else _EMPTY for data, lines in measured]
+
+
+def _signals(data: bytes, lines: LineSignals) -> Signals:
+    size, num_breaks = len(data), lines.num_lines - (not data.endswith(b"\n"))
+    encoded = _encoded_lengths(lines) if lines.long_lengths else []
     return Signals(
         num_bytes=size,
-        num_lines=len(lines),
-        longest_line=longest,
-        mean_line=(size - num_breaks) / len(lines),
+        num_lines=lines.num_lines,
+        longest_line=lines.longest,
+        mean_line=(size - num_breaks) / lines.num_lines,
         alphanumeric_share=_alphanumeric_share(data),
         encoded_share=sum(encoded) / size,
         longest_encoded=max(encoded, default=0),
-        repeated_line_share=1 - len(set(telling)) / len(telling) if telling else 0.0,
-        comment_line_share=num_comments / filled if filled else 0.0,
+        repeated_line_share=1 - lines.distinct / lines.telling if lines.telling else 0.0,
+        comment_line_share=lines.comments / lines.filled if lines.filled else 0.0,
     )
 
 
 def _alphanumeric_share(data: bytes) -> float:
-    num_others = len(data.translate(None, _ALPHANUMERIC))
-    num_spaces = len(data.translate(None, _NOT_SPACE))
+    classes = np.frombuffer(data.translate(_CLASSES), np.uint8)
+    num_others, num_spaces = int(np.count_nonzero(classes)), int(np.count_nonzero(classes == _SPACE))
     return (len(data) - num_others) / max(1, len(data) - num_spaces)
 
 
-def _encoded_lengths(lines: list[bytes]) -> list[int]:
+def _encoded_lengths(lines: LineSignals) -> list[int]:
     """Lengths of the runs of encoded data, none of which spans lines. A byte translation and counts first check where
     any is possible; most files have none."""
-    long_lines = [line for line in lines if len(line) >= _ENCODED_LINE_BYTES]
-    if not _may_be_encoded(b"\n".join(long_lines)):
+    if not _may_be_encoded(lines.long_lines):
         return []
+    ends = list(itertools.accumulate(lines.long_lengths, initial=0))
+    long_lines = [lines.long_lines[start:end] for start, end in itertools.pairwise(ends)]
     return [len(run) for line in long_lines if _may_be_encoded(line) for run in _ENCODED.findall(line)]
 
 
@@ -147,11 +157,10 @@ def _may_be_encoded(data: bytes) -> bool:
 
 
 def _comment_marks(language: str) -> list[bytes]:
-    """Comment markers, each preceded by a line break. An unknown language is treated as one with `//` comments, but a
-    star is a bullet there."""
+    """Comment markers. An unknown language is treated as one with `//` comments, but a star is a bullet there."""
     found = find_language(language)
     marks = COMMENT_MARKS[found.comments if found is not None else "slash"]
-    return [b"\n" + mark for mark in marks if found is not None or mark != b"* "]
+    return [mark for mark in marks if found is not None or mark != b"* "]
 
 
 def _is_of_kind(language: str, kinds: tuple[Kind, ...]) -> bool:
@@ -259,7 +268,18 @@ class QualityStage(Stage):
 
     def examine(self, row: Row) -> StageResult:
         """Reasons: the names of `FAULTS`, and `does_not_parse`."""
-        signals = measure(row.content, row.language)
+        return self.examine_all([row])[0]
+
+    def examine_all(self, rows: Sequence[Row]) -> list[StageResult]:
+        """Measures all rows at once."""
+        signals = measure_all([row.content for row in rows], [row.language for row in rows])
+        results = []
+        for row, measured in zip(rows, signals, strict=True):
+            results.append(self._judged(row, measured))
+            beat()
+        return results
+
+    def _judged(self, row: Row, signals: Signals) -> StageResult:
         reason = fault(signals, self.limits, row.language) if self.limits is not None else None
         if reason is None and self.require_syntax and parses(row.content, row.language, row.path) is False:
             reason = "does_not_parse"

@@ -206,14 +206,16 @@ class FilterWork:
                 rejected.append(item.record())
                 continue
             result = next(results)
-            counts.update(result.counts)
+            if result.counts:
+                counts.update(result.counts)
             if result.rejection is not None:
                 rejected.append(rejected_record(item, result.rejection))
                 counts["bytes_rejected"] += len(item.content.encode())
                 continue
             lineage = source_lineage(item) | {"redacted_sha256": result.redacted_sha256, "filter_version": version}
             columns = with_findings(result.columns, filtered.findings.get(index, ()))
-            counts.update(redactions((found["type"], found["action"]) for found in columns.get("findings", ())))
+            if findings := columns.get("findings"):
+                counts.update(redactions((found["type"], found["action"]) for found in findings))
             kept.append(OutputRow(index, result.content, {**columns, "lineage": lineage}))
             counts["bytes_kept"] += len(result.content.encode())
             counts["rows_redacted"] += result.redacted_sha256 != item.content_sha256

@@ -87,6 +87,8 @@ class _Numbering:
             used = [_IPV4_NETWORKS.index(net) * 254 + int(host) for net, host in _DOCUMENTATION_IP.findall(self._text)]
         elif label == "IPV6":
             used = [int(host, 16) for host in _DOCUMENTATION_IPV6.findall(self._text)]
+        elif f"{label}_" not in self._text:
+            return 1
         else:
             used = [int(number) for number in re.findall(rf"[<\[]{label}_(\d{{1,6}})[>\]]", self._text)]
         return max(used, default=0) + 1

@@ -105,6 +105,7 @@ COMBINATIONS: dict[str, Combination] = {
 }
 """The combinations by their names. Those of one signal suffice alone: one line redirects a shell to a socket."""
 
+_GROUPS = {name: [frozenset(kinds.split("|")) for kinds in one.signals] for name, one in COMBINATIONS.items()}
 _PADDED = Combination(("evaluate",), confidence=0.8)
 
 
@@ -117,7 +118,7 @@ def combine_signals(findings: list[Finding], document: Document) -> list[Finding
     present = {signal.type.removeprefix(SIGNAL_PREFIX) for signal in signals}
     in_install_file = _INSTALL_FILE.search(document.path) is not None
     for name, combination in COMBINATIONS.items():
-        groups = [frozenset(kinds.split("|")) for kinds in combination.signals]
+        groups = _GROUPS[name]
         if combination.in_install_files > in_install_file or any(present.isdisjoint(group) for group in groups):
             continue
         find = _linked if combination.is_linked else _close

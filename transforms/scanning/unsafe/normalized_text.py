@@ -98,14 +98,27 @@ def _spans(text: str, changed: str) -> Iterator[tuple[int, int]]:
 
     Args:
         text: The text.
-        changed: The characters that are replaced alone.
+        changed: The characters that are replaced alone, in order.
     """
-    alone = f"[{re.escape(changed)}]" if changed else "(?!)"
+    listed = _class_of(changed)
+    alone = f"[{listed}]" if changed else "(?!)"
     exact = re.compile(f"{alone}{_MARKS}*|(?s:.){_MARKS}+")
     # It would try each character, so it is tried only where a run of marks and such characters is, and right before.
-    for run in re.finditer(f"(?:{alone}|{_MARKS})+", text):
+    for run in re.finditer(f"[{listed}{_MARKS[1:-1]}]+", text):
         for match in exact.finditer(text, max(0, run.start() - 1), run.end()):
             yield match.span()
+
+
+def _class_of(chars: str) -> str:
+    """The inside of an expression's class of characters in order. Beyond U+FFFF `re` looks at one after another, so
+    those that follow each other become ranges."""
+    parts: list[list[str]] = []
+    for char in chars:
+        if parts and ord(char) == ord(parts[-1][-1]) + 1:
+            parts[-1] = [parts[-1][0], char]
+        else:
+            parts.append([char])
+    return "".join("-".join(map(re.escape, part)) for part in parts)
 
 
 def _places(text: str, char: str) -> Iterator[int]:
