@@ -123,8 +123,9 @@ def workers_that_fit(asked: int | None, need_mb: int, advice: str = "") -> int:
     fitting = max(1, int(there_gb * 1000) // need_mb)
     if asked is not None and asked > fitting:
         need_gb, more = asked * need_mb / 1000, f", {advice}" if advice else ""
+        fits = "1 fits" if fitting == 1 else f"{fitting} fit"
         raise ConfigError(
             f"--workers {asked} need about {need_gb:,.1f} GB ({need_mb:,} MB each), but {there_gb:,.1f} GB are "
-            f"available; at most {fitting} fit{more}"
+            f"available; at most {fits}{more}"
         )
     return asked or min(available_cores(), fitting)

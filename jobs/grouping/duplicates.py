@@ -26,8 +26,8 @@ import uuid
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
-from itertools import accumulate, islice
+from dataclasses import astuple, dataclass, replace
+from itertools import accumulate, compress, islice
 from typing import Final
 
 import numpy as np
@@ -45,11 +45,11 @@ from jobs.growth.representatives import Place, Representative, write_representat
 from jobs.plan.units import NO_ROW_GROUP
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder
-from transforms.duplicates.clusters import Member
+from transforms.duplicates.clusters import Member, Spread
 from transforms.duplicates.signatures import KeepRule
-from transforms.filters.showing import may_be_shown
 from transforms.freeing import give_back_memory
 from transforms.fused_work import RowsBefore
+from transforms.row_pool import CRASHED
 from transforms.spool import scratch_folder
 from transforms.work import Unit
 
@@ -60,6 +60,7 @@ SIGNING: Final = "signing"
 DUPLICATES: Final = pa.array(["exact", "near"])
 """The kinds of rows that are left out because of another."""
 GROUP_ROWS: Final = 16_384
+_PATHS_AT_ONCE: Final = 512
 MB_PER_PROCESS: Final = 16  # of text, which takes as long to sign as a process to start
 _CACHED_GROUPS: Final = 4
 SCHEMA: Final = pa.schema(
@@ -271,7 +272,8 @@ def _make(
 
     def write() -> None:
         members = clusters.members(threshold=threshold, keep=keep, spread=team.spread, settled=len(earlier))
-        found = (_of_member(member, paths, earlier) for member in members if member.number >= len(earlier))
+        entries = (_of_member(member, paths, earlier) for member in members if member.number >= len(earlier))
+        found = shown_entries(entries, team.spread)
         rows = heapq.merge(found, map(_of_unsigned, unsigned), key=lambda entry: entry.number)
         _write(job_dir, rows, note)
 
@@ -287,9 +289,24 @@ def _of_member(member: Member, paths: PathsReader, earlier: Sequence[Representat
     else:
         one = earlier[member.kept]
         path, place, kept = one.path or None, astuple(one.place), number
-    if path is not None and not may_be_shown(path):
-        path = None
     return Entry(number, kept, member.kind, member.similarity, member.cluster_size, None, path, *place)  # type: ignore[arg-type]
+
+
+def shown_entries(entries: Iterator[Entry], spread: Spread) -> Iterator[Entry]:
+    """Yields the entries, without the paths of rows kept that may not be shown.
+
+    Args:
+        entries: Entries of members.
+        spread: Runs `SigningStages.shown` over parts of the paths, in any processes.
+    """
+    while some := list(islice(entries, GROUP_ROWS)):
+        paths = sorted({entry.kept_path for entry in some if entry.kept_path is not None})
+        parts = [paths[first : first + _PATHS_AT_ONCE] for first in range(0, len(paths), _PATHS_AT_ONCE)]
+        shown: set[str | None] = {None}
+        for position, found in spread("shown", parts):
+            if found is not CRASHED:  # what can't be scanned isn't shown
+                shown.update(compress(parts[position], found))
+        yield from (entry if entry.kept_path in shown else replace(entry, kept_path=None) for entry in some)
 
 
 def _of_unsigned(row: Unsigned) -> Entry:

@@ -31,6 +31,7 @@ from jobs.grouping.team import Team
 from model.errors import ConfigError, RecordError
 from transforms.duplicates.batches import GramsFile, SignedTexts, sign_texts
 from transforms.duplicates.comparing import Comparing
+from transforms.filters.showing import may_be_shown
 from transforms.fused_work import RowsBefore
 from transforms.row_pool import CRASHED, RowPool
 from transforms.rows.rejections import Rejection, stage_error
@@ -148,6 +149,10 @@ class SigningStages(Comparing):
         except RecordError:
             return Signed()  # running the unit reports it
         return Signed(sum((part.texts for part in parts), ()), sum((part.unsigned for part in parts), ()))
+
+    def shown(self, paths: Sequence[str]) -> list[bool]:
+        """Whether each of these paths may be shown."""
+        return list(map(may_be_shown, paths))
 
     def _pieces(self, unit: Unit) -> Iterator[tuple[int, pa.Table, list[int]]]:
         """Yields the readable rows, with how many of the unit's rows are before them, and their numbers."""

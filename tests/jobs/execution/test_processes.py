@@ -56,6 +56,14 @@ def test_more_workers_than_memory_holds_are_refused_with_what_fits(machine) -> N
         processes_of(options(workers=64), ToyWork({}))
 
 
+def test_a_container_of_512_mb_has_one_worker_and_says_that_two_do_not_fit(machine) -> None:
+    machine(2, 512)
+    assert processes_of(options(), ToyWork({})).workers == 1
+    expected = r"--workers 2 need about 0.7 GB \(330 MB each\), but 0.5 GB are available; at most 1 fits, more with"
+    with pytest.raises(ConfigError, match=expected):
+        processes_of(options(workers=2), ToyWork({}))
+
+
 def test_one_worker_is_never_refused(machine) -> None:
     machine(1, 100)
     assert processes_of(options(workers=1), ToyWork({})).workers == 1

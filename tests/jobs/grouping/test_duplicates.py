@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from jobs import storage
 from jobs.grouping import duplicates
 from jobs.grouping.duplicates import PlannedRows, find_or_make
+from jobs.grouping.signing import SigningStages
 from jobs.storage.folders import JobFolder
+from transforms.row_pool import CRASHED
 from transforms.work import Unit
 
 SCHEMA = pa.schema([("content", pa.large_string())])
@@ -211,3 +213,22 @@ def test_nothing_is_a_duplicate_of_a_file_that_can_no_longer_be_read(tmp_path, h
     table = made(tmp_path / "job", units)
     assert set(table) == {(other, 0, 0), (other, 0, 1)}
     assert table[other, 0, 1][:2] == ("exact", (other, 0, 0))
+
+
+def test_a_path_that_may_not_be_shown_is_left_out_and_each_is_scanned_once(monkeypatch):
+    monkeypatch.setattr(duplicates, "_PATHS_AT_ONCE", 2)
+    paths = ["a.py", "of ann.lee@gmail.com", None, "b.py", "a.py", "c.py", "d.py"]
+    entries = [duplicates.Entry(n, 0, "near", 0.9, 9, kept_path=path) for n, path in enumerate(paths)]
+    asked = []
+
+    def spread(method, parts):
+        assert method == "shown"
+        for position, part in reversed(list(enumerate(parts))):
+            asked.extend(part)
+            stages = SigningStages("", SCHEMA, Contents())
+            yield position, CRASHED if "d.py" in part else stages.shown(part)
+
+    found = list(duplicates.shown_entries(iter(entries), spread))
+    assert sorted(asked) == sorted({path for path in paths if path})
+    assert [entry.number for entry in found] == list(range(len(paths)))
+    assert [entry.kept_path for entry in found] == ["a.py", None, None, "b.py", "a.py", None, None]
