@@ -17,7 +17,7 @@ Source: arXiv 2406.11409, "Multi-file packing"; why splitting files hurts: arXiv
 from __future__ import annotations
 
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from transforms.packing.documents import (
     cut_point,
     make_document,
 )
+from transforms.packing.middles import count_document
 from transforms.packing.tokens import Ids, TextTokens
 
 LOOKAHEAD: Final = 32
@@ -126,6 +127,7 @@ class RowPacker:
         self._context = RepositoryContext(tokenizer, path_line=recipe.path_line)
         self._imports: Mapping[str, frozenset[str]] = {}
         self._row = _Row(tokenizer)
+        self.counts: Counter[str] = Counter()  # of the documents placed (`transforms.packing.middles`)
 
     def pack(
         self, files: Iterable[SourceFile], imports: Mapping[str, frozenset[str]] | None = None
@@ -182,6 +184,7 @@ class RowPacker:
             if document.start == 0:
                 self._context.add(document.file)
         self._row.place(document)
+        count_document(self.counts, document)
 
     def _best_that_fits(self, waiting: deque[_Waiting], room: int) -> int | None:
         best, best_size = None, 0
