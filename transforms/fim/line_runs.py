@@ -32,7 +32,7 @@ from transforms.languages.table import Language
 _GOES_ON: Final = re.compile(
     r"""(?: else | elif | elsif | elseif | except | finally | catch | and | or | extends | implements | esac | endif
       | (?: end | done | fi | do | then | until | where | ensure | rescue )(?!\s*[=.,(\[:]) )\b
-    | [)\]},:=?|] | \.(?!\.) | && | [-+*/%<>](?=\s) | -> | </ | \{ | \#\s*(?: else | elif | endif )\b | <<
+    | [)\]},:=?|>] | \.(?!\.) | && | [-+*/%<](?=\s) | -> | </ | \{ | \#\s*(?: else | elif | endif )\b | <<
     """,
     re.VERBOSE,
 )
@@ -112,7 +112,7 @@ class Lines:
             max_lines: Most lines of a run.
             max_chars: Most characters of a run.
         """
-        opening, conditions = self[first], 0
+        opening, conditions, head = self[first], 0, ""
         if not self._starts_statement(first):
             return
         for index in range(first, min(len(self), first + max_lines)):
@@ -125,11 +125,13 @@ class Lines:
                 if not conditions and not found[1]:
                     return
                 conditions += bool(found[1]) - bool(found[2])
+            if line.indentation == opening.indentation and not _GOES_ON.match(line.code):
+                head = line.code  # where what this line goes on with began
             following = self.beside(index, 1)
             if following is not None:
                 if self[following].indentation > opening.indentation:
                     continue
-                if self[following].indentation == opening.indentation and self._goes_on(index, following):
+                if self[following].indentation == opening.indentation and self._goes_on(index, head, following):
                     continue
             if not conditions and not self._is_unfinished(line) and is_balanced(self.masked[opening.start : line.end]):
                 yield index
@@ -151,14 +153,14 @@ class Lines:
             return not code or _OPENS.search(code) is not None or _HEAD.match(code) is not None
         return not self._is_unfinished(self[before]) and not (_FOR_THE_NEXT.match(code) and code[-1] not in ";}")
 
-    def _goes_on(self, index: int, following: int) -> bool:
-        """Whether a line, equally indented, goes on with what a run that ends with line `index` says."""
+    def _goes_on(self, index: int, head: str, following: int) -> bool:
+        """Whether a line, equally indented, goes on with the statement that begins with `head` and ends at `index`."""
         if not self._has_statements:
             return False
         code = self[index].code
         if not code:  # a comment right above a line tells of it
             return following == index + 1
-        if _FOR_THE_NEXT.match(code) and code[-1] not in ";}":
+        if _FOR_THE_NEXT.match(head) and code[-1] not in ";}":
             return True
         return _GOES_ON.match(self[following].code) is not None
 
