@@ -20,9 +20,10 @@ BOILERPLATE_SHARE: Final = 0.1
 """The share of the chosen middles in license headers and import blocks that are taken; the others are chosen again."""
 
 _MAX_HEAD_CHARS: Final = 50_000
-_LICENSE: Final = re.compile(
-    r"copyright|licen[sc]e|SPDX|all rights reserved|permission is hereby|redistribut|\(c\)\s*\d{4}", re.IGNORECASE
-)
+_LICENSE: Final = (
+    "copyright", "license", "licence", "spdx", "all rights reserved", "permission is hereby", "redistribut",
+    "(c) 1", "(c) 2",
+)  # fmt: skip
 _STRING: Final = r'"""(?:[^"\\]|\\.|"(?!""))*+"""' + r"|'''(?:[^'\\]|\\.|'(?!''))*+'''"
 # One line, or as many as one pair of brackets takes.
 _LINE: Final = r"\b[^\n({]*+(?:\([^)]*+\)|\{[^}]*+\})?[^\n]*+"
@@ -68,7 +69,7 @@ def boilerplate(text: str, language: Language | None) -> tuple[tuple[int, int], 
         end = match.end()
         if match.lastgroup == "comment":
             is_joined = text.count("\n", comment[1], place) <= 1 and comment[1] > 0
-            is_license = (is_license and is_joined) or _LICENSE.search(text, place, end) is not None
+            is_license = (is_license and is_joined) or _is_license(text[place:end].lower())
             comment = (comment[0] if is_joined else place, end)
             if is_license:
                 _add(found, text, comment[0], end)
@@ -78,6 +79,10 @@ def boilerplate(text: str, language: Language | None) -> tuple[tuple[int, int], 
             _add(found, text, comment[0] if is_between else place, end)
         place = _blanks(text, end)
     return tuple((start, end) for start, end in found)
+
+
+def _is_license(comment: str) -> bool:
+    return any(words in comment for words in _LICENSE)
 
 
 def _blanks(text: str, place: int) -> int:

@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from transforms.languages.brackets import COMMENT, is_balanced, mask
+from transforms.languages.brackets import COMMENT, follow, mask
 from transforms.languages.table import Language
 
 # What a line starts with if it goes on with a statement or closes a block.
@@ -113,6 +113,7 @@ class Lines:
             max_chars: Most characters of a run.
         """
         opening, conditions, head = self[first], 0, ""
+        waiting: list[str] = []  # what closes the brackets that are open
         if not self._starts_statement(first):
             return
         for index in range(first, min(len(self), first + max_lines)):
@@ -120,6 +121,8 @@ class Lines:
             if line.start == line.end:
                 continue
             if line.indentation < opening.indentation or line.end - opening.start > max_chars:
+                return
+            if not follow(line.code, waiting):
                 return
             if found := _CONDITIONAL.match(line.code):
                 if not conditions and not found[1]:
@@ -133,7 +136,7 @@ class Lines:
                     continue
                 if self[following].indentation == opening.indentation and self._goes_on(index, head, following):
                     continue
-            if not conditions and not self._is_unfinished(line) and is_balanced(self.masked[opening.start : line.end]):
+            if not conditions and not waiting and not self._is_unfinished(line):
                 yield index
 
     def _starts_statement(self, index: int) -> bool:

@@ -224,9 +224,12 @@ class _Chooser:
         for _ in range(min(TRIES, 4 * len(lines))):
             first = rng.randrange(len(lines))
             wanted = first + rng.randint(1, MAX_LINES - 1)
-            ends = [last for last in lines.run_ends(first, MAX_LINES, recipe.max_chars) if last > first]
-            if ends:
-                last = max((last for last in ends if last <= wanted), default=ends[0])
+            last = first
+            for end in lines.run_ends(first, MAX_LINES, recipe.max_chars):
+                if end > wanted and last > first:
+                    break
+                last = end
+            if last > first:
                 yield lines[first].start, lines[last].end
 
     def _draw_cursors(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:
