@@ -1,7 +1,8 @@
-"""Where a file's license header and its import block are: middles that lie wholly in them are seldom taken.
+"""Where a file's license header and its import block are: middles that begin in them are seldom taken.
 
 A license is known by heart after a few files, and imports are written by the editor from what the code below uses. Both
-stand at the top of nearly every file, so without this they would be a tenth of the middles of small files.
+stand at the top of nearly every file: 2 to 37% of a repository's text in one language. A middle that begins there and
+goes on to some code below is no better: nobody leaves half an import block and a class.
 
 Read from the top of the file to the first code that is neither, by one regular expression; an import further down is no
 block. Cost: about a microsecond a comment or import at the top.
