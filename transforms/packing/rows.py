@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
+from transforms.packing import middles
 from transforms.packing.context import RepositoryContext
 from transforms.packing.documents import (
     TRAINED,
@@ -36,7 +37,6 @@ from transforms.packing.documents import (
     cut_point,
     make_document,
 )
-from transforms.packing.middles import count_document
 from transforms.packing.tokens import Ids, TextTokens
 
 LOOKAHEAD: Final = 32
@@ -184,7 +184,7 @@ class RowPacker:
             if document.start == 0:
                 self._context.add(document.file)
         self._row.place(document)
-        count_document(self.counts, document)
+        middles.count_document(self.counts, document)
 
     def _best_that_fits(self, waiting: deque[_Waiting], room: int) -> int | None:
         best, best_size = None, 0
