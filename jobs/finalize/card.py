@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from jobs.finalize.middles import middles_section
 from jobs.finalize.publishing import public_options
 from jobs.finalize.summary import removed_words
 from jobs.finalize.terms import terms_of
@@ -37,6 +38,7 @@ def dataset_card(summary: Mapping[str, Any], schema: pa.Schema, options: Mapping
         _results(summary),
         _columns(schema),
         _counts(summary),
+        middles_section(summary["counts"]),
         _editions(summary),
         _terms(terms_of(summary, schema, options)),
         _again(summary),

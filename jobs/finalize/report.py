@@ -17,6 +17,7 @@ from jobs.finalize.publishing import public_options
 from jobs.terminal.escapes import html
 from jobs.terminal.wording import counted
 from jobs.viewing.markup import STYLE, drawn
+from transforms.packing.middles import MIDDLES
 
 _MAX_LANGUAGES: Final = 12
 _MAX_REASONS: Final = 6
@@ -266,7 +267,7 @@ def _timings(summary: Mapping[str, Any]) -> Iterator[str]:
     }
     if summary["last_session"]["tokens_out"]:
         figures["tokens/s in the last session"] = f"{summary['last_session']['tokens_per_s']:,.1f}"
-    figures |= {name: f"{value:,}" for name, value in counts.items()}
+    figures |= {name: f"{value:,}" for name, value in counts.items() if not name.startswith(MIDDLES)}
     yield from pairs("Timings and counts", figures)
     shards = {
         folder: f"{counted(s['files'], 'file')}, {counted(s['rows'], 'row')}, {_size(s['bytes'])}"

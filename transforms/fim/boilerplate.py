@@ -1,7 +1,8 @@
-"""Where a file's license header and its import block are: middles that lie wholly in them are seldom taken.
+"""Where a file's license header and its import block are: middles that begin in them are seldom taken.
 
 A license is known by heart after a few files, and imports are written by the editor from what the code below uses. Both
-stand at the top of nearly every file, so without this they would be a tenth of the middles of small files.
+stand at the top of nearly every file: 2 to 37% of a repository's text in one language. A middle that begins there and
+goes on to some code below is no better: nobody leaves half an import block and a class.
 
 Read from the top of the file to the first code that is neither, by one regular expression; an import further down is no
 block. Cost: about a microsecond a comment or import at the top.
@@ -20,9 +21,10 @@ BOILERPLATE_SHARE: Final = 0.1
 """The share of the chosen middles in license headers and import blocks that are taken; the others are chosen again."""
 
 _MAX_HEAD_CHARS: Final = 50_000
-_LICENSE: Final = re.compile(
-    r"copyright|licen[sc]e|SPDX|all rights reserved|permission is hereby|redistribut|\(c\)\s*\d{4}", re.IGNORECASE
-)
+_LICENSE: Final = (
+    "copyright", "license", "licence", "spdx", "all rights reserved", "permission is hereby", "redistribut",
+    "(c) 1", "(c) 2",
+)  # fmt: skip
 _STRING: Final = r'"""(?:[^"\\]|\\.|"(?!""))*+"""' + r"|'''(?:[^'\\]|\\.|'(?!''))*+'''"
 # One line, or as many as one pair of brackets takes.
 _LINE: Final = r"\b[^\n({]*+(?:\([^)]*+\)|\{[^}]*+\})?[^\n]*+"
@@ -68,7 +70,7 @@ def boilerplate(text: str, language: Language | None) -> tuple[tuple[int, int], 
         end = match.end()
         if match.lastgroup == "comment":
             is_joined = text.count("\n", comment[1], place) <= 1 and comment[1] > 0
-            is_license = (is_license and is_joined) or _LICENSE.search(text, place, end) is not None
+            is_license = (is_license and is_joined) or _is_license(text[place:end].lower())
             comment = (comment[0] if is_joined else place, end)
             if is_license:
                 _add(found, text, comment[0], end)
@@ -78,6 +80,10 @@ def boilerplate(text: str, language: Language | None) -> tuple[tuple[int, int], 
             _add(found, text, comment[0] if is_between else place, end)
         place = _blanks(text, end)
     return tuple((start, end) for start, end in found)
+
+
+def _is_license(comment: str) -> bool:
+    return any(words in comment for words in _LICENSE)
 
 
 def _blanks(text: str, place: int) -> int:

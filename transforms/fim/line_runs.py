@@ -25,14 +25,14 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from transforms.languages.brackets import COMMENT, is_balanced, mask
+from transforms.languages.brackets import COMMENT, follow, mask
 from transforms.languages.table import Language
 
 # What a line starts with if it goes on with a statement or closes a block.
 _GOES_ON: Final = re.compile(
     r"""(?: else | elif | elsif | elseif | except | finally | catch | and | or | extends | implements | esac | endif
       | (?: end | done | fi | do | then | until | where | ensure | rescue )(?!\s*[=.,(\[:]) )\b
-    | [)\]},:=?|] | \.(?!\.) | && | [-+*/%<>](?=\s) | -> | </ | \{ | \#\s*(?: else | elif | endif )\b | <<
+    | [)\]},:=?|>] | \.(?!\.) | && | [-+*/%<](?=\s) | -> | </ | \{ | \#\s*(?: else | elif | endif )\b | <<
     """,
     re.VERBOSE,
 )
@@ -112,7 +112,8 @@ class Lines:
             max_lines: Most lines of a run.
             max_chars: Most characters of a run.
         """
-        opening, conditions = self[first], 0
+        opening, conditions, head = self[first], 0, ""
+        waiting: list[str] = []  # what closes the brackets that are open
         if not self._starts_statement(first):
             return
         for index in range(first, min(len(self), first + max_lines)):
@@ -121,17 +122,21 @@ class Lines:
                 continue
             if line.indentation < opening.indentation or line.end - opening.start > max_chars:
                 return
+            if not follow(line.code, waiting):
+                return
             if found := _CONDITIONAL.match(line.code):
                 if not conditions and not found[1]:
                     return
                 conditions += bool(found[1]) - bool(found[2])
+            if line.indentation == opening.indentation and not _GOES_ON.match(line.code):
+                head = line.code  # where what this line goes on with began
             following = self.beside(index, 1)
             if following is not None:
                 if self[following].indentation > opening.indentation:
                     continue
-                if self[following].indentation == opening.indentation and self._goes_on(index, following):
+                if self[following].indentation == opening.indentation and self._goes_on(index, head, following):
                     continue
-            if not conditions and not self._is_unfinished(line) and is_balanced(self.masked[opening.start : line.end]):
+            if not conditions and not waiting and not self._is_unfinished(line):
                 yield index
 
     def _starts_statement(self, index: int) -> bool:
@@ -151,14 +156,14 @@ class Lines:
             return not code or _OPENS.search(code) is not None or _HEAD.match(code) is not None
         return not self._is_unfinished(self[before]) and not (_FOR_THE_NEXT.match(code) and code[-1] not in ";}")
 
-    def _goes_on(self, index: int, following: int) -> bool:
-        """Whether a line, equally indented, goes on with what a run that ends with line `index` says."""
+    def _goes_on(self, index: int, head: str, following: int) -> bool:
+        """Whether a line, equally indented, goes on with the statement that begins with `head` and ends at `index`."""
         if not self._has_statements:
             return False
         code = self[index].code
         if not code:  # a comment right above a line tells of it
             return following == index + 1
-        if _FOR_THE_NEXT.match(code) and code[-1] not in ";}":
+        if _FOR_THE_NEXT.match(head) and code[-1] not in ";}":
             return True
         return _GOES_ON.match(self[following].code) is not None
 

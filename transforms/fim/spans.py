@@ -7,7 +7,7 @@
 1. For target number i, a random generator is seeded from job seed, content hash, recipe version and i alone.
 2. It samples a kind by the recipe's weights, among those still possible for this file.
 3. It samples candidates of the kind uniformly (nodes of a file over `WINDOW_BYTES` from a uniformly sampled window)
-   and takes the first of up to `TRIES` that satisfies the length bounds and is not a duplicate; one that lies wholly in
+   and takes the first of up to `TRIES` that satisfies the length bounds and is not a duplicate; one that begins in
    the license header or the import block only with probability `BOILERPLATE_SHARE`. If a kind yields nothing, it is
    dropped and another is sampled.
 4. If the language has no grammar or the parse was refused, syntax kinds yield nothing, and lines are chosen
@@ -183,14 +183,15 @@ class _Chooser:
         for start, end in candidates:
             if (start, end) in taken or not self._fits(start, end):
                 continue
-            if not self._is_boilerplate(start, end) or rng.random() < BOILERPLATE_SHARE:
+            if not self._is_boilerplate(start) or rng.random() < BOILERPLATE_SHARE:
                 return start, end
         return None
 
-    def _is_boilerplate(self, start: int, end: int) -> bool:
+    def _is_boilerplate(self, start: int) -> bool:
+        """Whether a middle begins in the license header or the import block: it may end with some code below."""
         if self._head is None:
             self._head = boilerplate(self.text, self.language)
-        return any(first <= start and end <= last for first, last in self._head)
+        return any(first <= start < last for first, last in self._head)
 
     def _fits(self, start: int, end: int) -> bool:
         if not self.recipe.min_chars <= end - start <= self.recipe.max_chars:
@@ -224,9 +225,12 @@ class _Chooser:
         for _ in range(min(TRIES, 4 * len(lines))):
             first = rng.randrange(len(lines))
             wanted = first + rng.randint(1, MAX_LINES - 1)
-            ends = [last for last in lines.run_ends(first, MAX_LINES, recipe.max_chars) if last > first]
-            if ends:
-                last = max((last for last in ends if last <= wanted), default=ends[0])
+            last = first
+            for end in lines.run_ends(first, MAX_LINES, recipe.max_chars):
+                if end > wanted and last > first:
+                    break
+                last = end
+            if last > first:
                 yield lines[first].start, lines[last].end
 
     def _draw_cursors(self, kind: str, rng: random.Random) -> Iterator[tuple[int, int]]:

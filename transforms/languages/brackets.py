@@ -24,7 +24,7 @@ STRING: Final = "\x0e"
 COMMENT: Final = "\x0f"
 """What strings and comments are replaced by: characters that no source has, and that are no blanks."""
 
-_NOT_CODE: Final = re.compile("[^][(){}]+")
+_BRACKETS: Final = re.compile(r"[][(){}]")
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
 
 _DOUBLE: Final = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+(?:"|(?=\n)|\Z)'
@@ -123,12 +123,23 @@ def is_balanced(masked: str) -> bool:
     [True, False, False, False, True]
     """
     waiting: list[str] = []
-    for bracket in _NOT_CODE.sub("", masked):
+    return follow(masked, waiting) and not waiting
+
+
+def follow(masked: str, waiting: list[str]) -> bool:
+    """Reads on in a masked piece: whether it closes only what was opened. `waiting` is what has to be closed yet, the
+    last first to come; what the piece opens is added to it.
+
+    >>> waiting = []
+    >>> follow("f(x, [", waiting), waiting, follow("]", waiting), waiting
+    (True, [')'], True, [')'])
+    """
+    for bracket in _BRACKETS.findall(masked):
         if bracket in _CLOSERS:
             waiting.append(_CLOSERS[bracket])
         elif not waiting or waiting.pop() != bracket:
             return False
-    return not waiting
+    return True
 
 
 def _marks(match: re.Match[str]) -> str:

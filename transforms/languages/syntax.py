@@ -124,7 +124,9 @@ def parse(data: bytes, grammar: str, *, max_bytes: int = MAX_PARSE_BYTES, is_sea
         tree = tree_sitter.Parser(_language(grammar)).parse(_reader(data), progress_callback=is_over)
     except ValueError:  # py-tree-sitter raises this for a canceled parse
         return None
-    if is_searched and search_steps(tree) > MAX_SEARCH_STEPS:
+    # Both parts of the estimate are at most the square of the number of nodes: small trees needn't be measured.
+    may_be_costly = 2 * tree.root_node.descendant_count**2 > MAX_SEARCH_STEPS
+    if is_searched and may_be_costly and search_steps(tree) > MAX_SEARCH_STEPS:
         return None
     return Source(data, grammar, tree)
 

@@ -17,7 +17,7 @@ Source: arXiv 2406.11409, "Multi-file packing"; why splitting files hurts: arXiv
 from __future__ import annotations
 
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ import pyarrow as pa
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
 from transforms.fim.formats import document_end
+from transforms.packing import middles
 from transforms.packing.context import RepositoryContext
 from transforms.packing.documents import (
     Document,
@@ -128,6 +129,7 @@ class RowPacker:
         self._imports: Mapping[str, frozenset[str]] = {}
         self._imported: frozenset[str] = frozenset()  # what any file imports
         self._row = _Row(tokenizer)
+        self.counts: Counter[str] = Counter()  # of the documents placed (`transforms.packing.middles`)
 
     def pack(
         self, files: Iterable[SourceFile], imports: Mapping[str, frozenset[str]] | None = None
@@ -186,6 +188,7 @@ class RowPacker:
             if document.start == 0 and document.file.path in self._imported:
                 self._context.add(document.file, tokens)
         self._row.place(document)
+        middles.count_document(self.counts, document)
 
     def _best_that_fits(self, waiting: deque[_Waiting], room: int) -> int | None:
         best, best_size = None, 0

@@ -46,7 +46,7 @@ class Packed:
         repositories: Number of repositories that begin in the unit.
         redacted: Number of files that the filter changed.
         rejected: Records of `REJECTED_SCHEMA`.
-        counts: Findings of the filter, counted by `found/TYPE/ACTION`.
+        counts: Findings of the filter, counted by `found/TYPE/ACTION`, and `transforms.packing.middles`.
     """
 
     rows: pa.Table
@@ -103,7 +103,7 @@ class PackStages:
                 repositories[key].append(_Placed(found, position, imports))
             else:
                 rejected.append(found)
-        rows = pa.concat_tables([ROW_SCHEMA.empty_table(), *_batches(self._rows(repositories))])
+        rows = pa.concat_tables([ROW_SCHEMA.empty_table(), *_batches(self._rows(repositories, counts))])
         files = [placed.file for members in repositories.values() for placed in members]
         redacted = sum(file.redacted_sha256 != file.content_sha256 for file in files)
         return Packed(
@@ -152,13 +152,16 @@ class PackStages:
         row = filtered.row
         return SourceFile(row.repo_name, row.path, row.language, row.content, row.content_sha256, row.redacted_sha256)
 
-    def _rows(self, repositories: Mapping[tuple[str, int], list[_Placed]]) -> Iterator[dict[str, Any]]:
+    def _rows(
+        self, repositories: Mapping[tuple[str, int], list[_Placed]], counts: Counter[str]
+    ) -> Iterator[dict[str, Any]]:
         packer = RowPacker(
             load_tokenizer(self.tokenizer), self.recipe, self.context_length, context_share=self.context_share
         )
         for members in repositories.values():
             yield from packer.pack(_each(members), _imports(members))
         yield from packer.finish()
+        counts.update(packer.counts)
 
 
 def _each(members: Iterable[_Placed]) -> Iterator[SourceFile]:

@@ -98,6 +98,13 @@ def test_long_heads_take_one_pass(text):
         boilerplate(text, find_language(language))
 
 
+def test_few_runs_of_lines_begin_among_the_imports_and_end_in_the_code():
+    found = list(_spans(["multi_line"]))
+    straddling = [span for span, inside in found if span.start < len(HEADS["Python"]) and not inside]
+    assert len(found) > 100
+    assert len(straddling) < len(found) / 20
+
+
 def test_a_file_of_imports_alone_still_has_middles():
     text = "import os\nimport re\nfrom a import b\nfrom c import d\n"
     found = choose_spans(

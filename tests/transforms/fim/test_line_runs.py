@@ -76,6 +76,8 @@ def test_a_run_ends_where_a_block_ends_and_not_within_it():
         ("C", "int f()\n{\n  return 1;\n}\n", "int f", "int f()"),
         ("C", "#ifdef A\nint a;\n#else\nint b;\n#endif\n", "#ifdef", "#ifdef A\nint a;"),
         ("Rust", "#[test]\nfn f() {\n}\n", "#[test]", "#[test]"),
+        ("TypeScript", "@A({\n  b: 1,\n})\nclass C {\n}\n", "@A", "@A({\n  b: 1,\n})"),
+        ("TypeScript", "type A = B<\n  C\n>\nrun()\n", "type A", "type A = B<\n  C"),
         ("Ruby", "if a\n  b\nend\nc\n", "if a", "if a\n  b"),
         ("Shell", "for x in a; do\n  echo $x\ndone\n", "for", "for x in a; do\n  echo $x"),
         ("HTML", "<p>\n  x\n</p>\n<b>y</b>\n", "<p>", "<p>\n  x"),
