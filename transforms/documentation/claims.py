@@ -104,8 +104,8 @@ def _defaults_agree(real: tuple[Parameter, ...], facts: DocFacts, grammar: str) 
         if parameter.default:
             verdicts.append(defaults_agree(stated, parameter.default))
         else:  # elsewhere a body, a declaration or an overridden function may give it
-            is_required = grammar == "python" and "none" not in parameter.type.lower() + stated.lower()
-            verdicts.append(False if is_required and "ptional" not in parameter.type else None)
+            is_required = grammar == "python" and not parameter.takes_several and "ptional" not in parameter.type
+            verdicts.append(False if is_required and "none" not in parameter.type.lower() + stated.lower() else None)
     return _all(verdicts)
 
 

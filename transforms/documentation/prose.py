@@ -13,7 +13,7 @@ import warnings
 from collections import Counter
 from typing import Final
 
-from transforms.documentation.statements import is_code_line
+from transforms.documentation.statements import is_call, is_code_line
 
 _CHATTER = re.compile(
     r"^\W*(?:(?:sure|certainly|of course|absolutely|okay)(?:\W*$|\W*[,.!:\u2014]|\s+(?:here|i|let|the following)\b)|"
@@ -145,7 +145,9 @@ def reads_as_code(text: str, grammar: str) -> bool:
     stripped = text.strip()
     if _STARTS_WITH_FENCE.match(stripped) or _is_lone_expression(stripped):
         return True
-    first = _PARAGRAPH_END.split(stripped, maxsplit=1)[0]
+    first, *rest = _PARAGRAPH_END.split(stripped, maxsplit=2)
+    if rest and "\n" not in first and is_call(first):  # the signature above the text, as NumPy and C have it
+        first = rest[0]
     if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first)) or _is_like_python(stripped)):
         return True
     lines = [line for line in _INLINE_TAG.sub("tag", first).splitlines() if line.strip()]

@@ -56,10 +56,10 @@ def is_code_line(line: str) -> bool:
     >>> is_code_line("defer lock.Unlock()"), is_code_line("Return the parts (if any).")
     (True, False)
     """
-    return _CODE_LINE.search(line) is not None or _is_call(line)
+    return _CODE_LINE.search(line) is not None or is_call(line)
 
 
-def _is_call(line: str) -> bool:
+def is_call(line: str) -> bool:
     """Whether a line is one call, or a chain of calls: nothing is left between its brackets.
 
     `read() - reads a line (if any)` is none.
