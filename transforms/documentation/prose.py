@@ -96,6 +96,7 @@ _PYTHON_LINE: Final = re.compile(
 _PYTHON_COMMENT: Final = re.compile(r"\s*#(?!\d)")  # `#12` is an issue
 _IS_MEMBER: Final = re.compile(r"\.\s*\w+\Z")
 _OUTSIDE_A_WORD: Final = re.compile(r"\A\W+|\W+\Z")
+_FENCE_LINE: Final = re.compile(r"^[ \t]*(?:[-*>] )?```", re.M)
 _STARTS_WITH_FENCE: Final = re.compile("```|~~~")
 _INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # of Javadoc and JSDoc, of epytext
 _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
@@ -207,7 +208,7 @@ def is_unfinished(text: str) -> bool:
     stripped = text.rstrip()
     if not stripped:
         return False
-    if stripped.count("```") % 2:
+    if stripped.count("```") % 2 and len(_FENCE_LINE.findall(stripped)) % 2:
         return True
     prose = re.sub(r"```.*?```", "", stripped, flags=re.S)
     last_paragraph = re.split(r"\n\s*\n", prose)[-1]

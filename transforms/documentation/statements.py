@@ -32,7 +32,8 @@ _BEGINNINGS: Final = (
     r"(?:fun|val|var|class|function|def|const|interface|void|int|boolean|String)\b",
     r"\w+\([^()\n]*\)\s*\([^()\n]*\)\s*\{?$",  # Go: a method of an interface
     # Imports: `use carefully` is none.
-    r"(?:import|use|using|package|from)\s+[\w@{\"'*]+(?:[.:/*{}\"'][^\s]*|\s+import\s.*|\s+as\s+\w+)*;?$(?<=[\w*}\"';])",
+    r"(?:import|use|using|package|from)\s+[\w@{\"'*]+(?:[.:/*{}\"'][^\s]*|\s+import\s.*|\s+as\s+\w+)+;?$(?<=[\w*}\"';])",
+    r"import\s+\w+$",
     # Results and exceptions: a token that an operator or a bracket follows, or one token alone.
     r"return\s+[&*!-]{0,2}[\w.:$>?!-]+(?:[(\[{\"]|\s*(?:===?|!==?|<=|>=|[-+*/%<>?]|&&|\|\||\?:)\s)",
     r"return\s+(?:[\w.$#]*\w[;!]?$|[\"'`\[{(].*[\"'`\])}];?$|[\w.]+(?:,\s*[^\s,]+)+$)",
