@@ -89,6 +89,8 @@ def _parameter_types_agree(real: tuple[Parameter, ...], facts: DocFacts, grammar
 
 def _type_of_literal(default: str, grammar: str) -> str:
     """A number's or a text's type; "" for others: `None` and `False` often stand for another type."""
+    if grammar in ("typescript", "tsx") and default in ("true", "false"):  # the compiler takes its type from it
+        return "boolean"
     for pattern, python, other in _LITERAL_TYPES:
         if pattern.fullmatch(default):
             return python if grammar == "python" else other

@@ -197,7 +197,7 @@ def _c_sections(text: str) -> tuple[list[str], bool]:
 def _xml(text: str, _grammar: str) -> DocFacts:
     found = list(_XML.finditer(text))
     inside = re.search(r"<summary>(.*?)(</summary>|$)", text, re.S)
-    described = {m["name"]: m["text"] for m in _XML_PARAMETER.finditer(text)}
+    described = {m["name"]: _without_tags(m["text"]) for m in _XML_PARAMETER.finditer(text)}
     return DocFacts(
         prose=_without_tags(text),
         summary=" ".join((inside[1] if inside else re.sub(r"<[^>]*>", " ", text)).split()),
