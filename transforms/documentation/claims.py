@@ -89,6 +89,8 @@ def _parameter_types_agree(real: tuple[Parameter, ...], facts: DocFacts, grammar
 
 def _type_of_literal(default: str, grammar: str) -> str:
     """A number's or a text's type; "" for others: `None` and `False` often stand for another type."""
+    if grammar in ("typescript", "tsx") and default in ("true", "false"):  # the compiler takes its type from it
+        return "boolean"
     for pattern, python, other in _LITERAL_TYPES:
         if pattern.fullmatch(default):
             return python if grammar == "python" else other
@@ -104,8 +106,8 @@ def _defaults_agree(real: tuple[Parameter, ...], facts: DocFacts, grammar: str) 
         if parameter.default:
             verdicts.append(defaults_agree(stated, parameter.default))
         else:  # elsewhere a body, a declaration or an overridden function may give it
-            is_required = grammar == "python" and "none" not in parameter.type.lower() + stated.lower()
-            verdicts.append(False if is_required and "ptional" not in parameter.type else None)
+            is_required = grammar == "python" and not parameter.takes_several and "ptional" not in parameter.type
+            verdicts.append(False if is_required and "none" not in parameter.type.lower() + stated.lower() else None)
     return _all(verdicts)
 
 

@@ -52,7 +52,7 @@ def defaults_agree(stated: str, real: str) -> bool | None:
     told, known = _value(stated), _value(real)
     if told is None or known is None or known[0] == "nothing":
         return None
-    if told == known or str(told[1]) == str(known[1]):
+    if told == known or stated.strip("'\"") == real.strip("'\""):
         return True
     return None if {told[0], known[0]} == {"number", "boolean"} else False
 

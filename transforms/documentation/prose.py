@@ -13,7 +13,7 @@ import warnings
 from collections import Counter
 from typing import Final
 
-from transforms.documentation.statements import is_code_line
+from transforms.documentation.statements import is_annotation, is_call, is_code_line
 
 _CHATTER = re.compile(
     r"^\W*(?:(?:sure|certainly|of course|absolutely|okay)(?:\W*$|\W*[,.!:\u2014]|\s+(?:here|i|let|the following)\b)|"
@@ -35,13 +35,19 @@ _TEMPLATE = re.compile(
     r"undocumented|no (?:documentation|description|docstring|comments?))|(?:undocumented|not (?:yet )?documented)|"
     r"no (?:documentation|description|docs|docstring|summary|comment)(?: (?:is|was))?(?: yet)?"
     r"(?: (?:available|provided|given|found|yet|here|needed|necessary))?|to be (?:documented|written|described))"
-    r"(?: yet| here| (?:for|of) [^.\n]{0,60})?\W*\Z",
+    r"(?: yet| here| (?:for|of) [^.\n]{0,60})?\W*\Z|"
+    r"\A\W*(?:insert|add|write|put|enter)\b[^.\n]{0,30}"
+    r"\b(?:docstring|documentation|description|comment|summary|docs?) here\W*\Z|"
+    r"\A\W*(?:auto-?generated (?:\w+ )?(?:stub|block)|nolint|noqa)\W*\Z|"
+    r"\A\W*(?:this|the) (?:function|method|class) (?:does|performs) (?:something|stuff|things)\W*\Z",
     re.I,
 )
 _REFUSAL = re.compile(
-    r"^\W*(?:i(?:['\u2019]m| am) (?:sorry|unable|not able|afraid)|"
+    r"^\W*(?:i(?:['\u2019]m| am) (?:sorry|unable|not able|not sure|afraid)|"
     r"i (?:can(?:not|['\u2019]t)|could not|couldn['\u2019]t|do not|don['\u2019]t|won['\u2019]t)|"
     r"i apologi[sz]e|sorry|unfortunately,? i|unfortunately\b[^\n]{0,80}\bi (?:can|do|am|won)|"
+    r"[^\n]{0,120}\b(?:so|but|because|therefore),? i "
+    r"(?:can(?:not|['\u2019]t)|am (?:unable|not able)|don['\u2019]t know)|"
     r"as an ai|as a (?:large )?language model)\b",
     re.I,
 )
@@ -50,7 +56,7 @@ _ASKS_FOR_CODE = re.compile(
     r"^\W*(?:(?:could|can|would|will) you (?:please )?(?:provide|share|give|send|paste|show|clarify|tell)|"
     r"please (?:provide|share|give|send|paste|show)\b[^.\n]{0,40}"
     r"\b(?:code|function|method|class|snippet|context|implementation|definition|details|information)|"
-    r"what (?:code|function|method|class) (?:do|would|should) )\b",
+    r"(?:what|how) (?:does|do|is|should) (?:this|your|the) (?:function|method|class|code)\b[^.\n?]*\?\s*\Z)",
     re.I,
 )
 # A text that ends with one of these is unfinished.
@@ -71,8 +77,8 @@ _EMPTY_SECTION = re.compile(
 _WORDS = re.compile(r"[^\W_]+")
 # Words that make a sentence out of a name.
 _SMALL_WORDS = """
-    a an the this is function method class module for of documentation docs doc docstring comment comments javadoc jsdoc
-    tsdoc kdoc rustdoc godoc description summary
+    a an the this that which is function method class module for of documentation docs doc docstring comment comments
+    javadoc jsdoc tsdoc kdoc rustdoc godoc description summary
 """
 _AROUND_A_NAME: Final = frozenset(_SMALL_WORDS.split())
 # `Documentation for ...`
@@ -96,6 +102,7 @@ _PYTHON_LINE: Final = re.compile(
 _PYTHON_COMMENT: Final = re.compile(r"\s*#(?!\d)")  # `#12` is an issue
 _IS_MEMBER: Final = re.compile(r"\.\s*\w+\Z")
 _OUTSIDE_A_WORD: Final = re.compile(r"\A\W+|\W+\Z")
+_FENCE_LINE: Final = re.compile(r"^[ \t]*(?:[-*>] )?```", re.M)
 _STARTS_WITH_FENCE: Final = re.compile("```|~~~")
 _INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # of Javadoc and JSDoc, of epytext
 _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
@@ -145,7 +152,11 @@ def reads_as_code(text: str, grammar: str) -> bool:
     stripped = text.strip()
     if _STARTS_WITH_FENCE.match(stripped) or _is_lone_expression(stripped):
         return True
-    first = _PARAGRAPH_END.split(stripped, maxsplit=1)[0]
+    if is_annotation(stripped):
+        return True
+    first, *rest = _PARAGRAPH_END.split(stripped, maxsplit=2)
+    if rest and "\n" not in first and is_call(first):  # the signature above the text, as NumPy and C have it
+        first = rest[0]
     if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first)) or _is_like_python(stripped)):
         return True
     lines = [line for line in _INLINE_TAG.sub("tag", first).splitlines() if line.strip()]
@@ -205,7 +216,7 @@ def is_unfinished(text: str) -> bool:
     stripped = text.rstrip()
     if not stripped:
         return False
-    if stripped.count("```") % 2:
+    if stripped.count("```") % 2 and len(_FENCE_LINE.findall(stripped)) % 2:
         return True
     prose = re.sub(r"```.*?```", "", stripped, flags=re.S)
     last_paragraph = re.split(r"\n\s*\n", prose)[-1]
@@ -235,6 +246,7 @@ def repeats_name(name: str, text: str) -> bool:
     words = [word.lower() for word in _WORDS.findall(_ABOUT.sub("", text))]
     whole = "".join(parts)
     said = {whole, whole * 2, "".join(_bare(parts)), "".join(_bare(parts * 2))} - {""}
+    said |= {f"{one}{ending}" for one in said for ending in ("s", "es")}  # Close: `closes`
     return bool(words) and ("".join(words) in said or "".join(_bare(words)) in said)
 
 

@@ -101,7 +101,7 @@ def _python(text: str, _grammar: str) -> DocFacts:
         parameter_types={name: param.type_name for name, param in described if param.type_name},
         defaults=stated_defaults({name: _description(param) for name, param in described}),
         has_result=bool(results) or _RTYPE.search(clean) is not None,
-        result_type=types[0] if types else "",
+        result_type=types[0] if len(types) == 1 else "",  # NumPy names the items of a tuple one by one
         raises=raises,
         style=styles[0],
         mixed_styles=len(styles) > 1,
@@ -197,7 +197,7 @@ def _c_sections(text: str) -> tuple[list[str], bool]:
 def _xml(text: str, _grammar: str) -> DocFacts:
     found = list(_XML.finditer(text))
     inside = re.search(r"<summary>(.*?)(</summary>|$)", text, re.S)
-    described = {m["name"]: m["text"] for m in _XML_PARAMETER.finditer(text)}
+    described = {m["name"]: _without_tags(m["text"]) for m in _XML_PARAMETER.finditer(text)}
     return DocFacts(
         prose=_without_tags(text),
         summary=" ".join((inside[1] if inside else re.sub(r"<[^>]*>", " ", text)).split()),

@@ -21,6 +21,8 @@ _BEGINNINGS: Final = (
     r"#[ ]?(?:include|define|undef|ifdef|ifndef|pragma|endif)\b",
     r"(?:\}\s*)?(?:else\s+)?(?:if|for|foreach|while|switch|catch)\s*\(",
     r"(?:if|while)\s+let\s|else\s*(?:->|\{)|\}",
+    r"template\s*<",
+    r"(?:fun|fn|func|def|function)\s+\w[\w.<>]*\s*\(",
     r"(?:\|\||&&|\?\?|\?:)\s|\?\.\w|\.\w+[(\[]|\.\.\.\w+,?$|=\s+[\w(]+[.(\[{\s]|[?:]\s+[\w.]+[(.\[]",  # continued
     # Declarations and assignments.
     r"(?:val|var|let|const|auto|final|mut)\s+(?:mut\s+)?[\w<>\[\]&*?:,. (){}]+=(?!=)",
@@ -32,13 +34,15 @@ _BEGINNINGS: Final = (
     r"(?:fun|val|var|class|function|def|const|interface|void|int|boolean|String)\b",
     r"\w+\([^()\n]*\)\s*\([^()\n]*\)\s*\{?$",  # Go: a method of an interface
     # Imports: `use carefully` is none.
-    r"(?:import|use|using|package|from)\s+[\w@{\"'*]+(?:[.:/*{}\"'][^\s]*|\s+import\s.*|\s+as\s+\w+)*;?$(?<=[\w*}\"';])",
+    r"(?:import|use|using|package|from)\s+[\w@{\"'*]+(?:[.:/*{}\"'][^\s]*|\s+import\s.*|\s+as\s+\w+)+;?$(?<=[\w*}\"';])",
+    r"import\s+\w+$",
     # Results and exceptions: a token that an operator or a bracket follows, or one token alone.
     r"return\s+[&*!-]{0,2}[\w.:$>?!-]+(?:[(\[{\"]|\s*(?:===?|!==?|<=|>=|[-+*/%<>?]|&&|\|\||\?:)\s)",
     r"return\s+(?:[\w.$#]*\w[;!]?$|[\"'`\[{(].*[\"'`\])}];?$|[\w.]+(?:,\s*[^\s,]+)+$)",
     r"yield\s+(?:from\s+)?[\w.]+$|throw\s+(?:new\s+)?[\w.:]+\(|throw\s+\w+$|raise\s+[\w.]+\(|\w+!\s*[(\[{]",
     r"[\w.]+\s*<-\s*\w|<-\s*\w+[.(]",  # Go: channels
-    r"!?[\w.$#()]+\s+(?:===?|!==?|&&|\|\|)\s",  # comparisons
+    r"!?[\w.$#()]+\s+(?:===?|!==?|&&|\|\|)\s|"  # comparisons, and arithmetic of names alone
+    r"[\w.()]+\s+[*/%+]\s+[\w.()]+(?:\s+[-*/%+]\s+[\w.()]+)*;?$",
 )
 _CODE_LINE: Final = re.compile(rf"{_ENDING}|^\s*(?:{'|'.join(_BEGINNINGS)})")
 _CALL: Final = re.compile(
@@ -56,10 +60,19 @@ def is_code_line(line: str) -> bool:
     >>> is_code_line("defer lock.Unlock()"), is_code_line("Return the parts (if any).")
     (True, False)
     """
-    return _CODE_LINE.search(line) is not None or _is_call(line)
+    return _CODE_LINE.search(line) is not None or is_call(line)
 
 
-def _is_call(line: str) -> bool:
+def is_annotation(text: str) -> bool:
+    """Whether a text starts with an annotation or attribute; the tags of documentation are in lower case.
+
+    >>> is_annotation("@Override"), is_annotation("@param w")
+    (True, False)
+    """
+    return re.match(r"#!?\[\w|@[A-Z]\w*(?:\(|\s*$)", text, re.M) is not None
+
+
+def is_call(line: str) -> bool:
     """Whether a line is one call, or a chain of calls: nothing is left between its brackets.
 
     `read() - reads a line (if any)` is none.

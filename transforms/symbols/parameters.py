@@ -25,19 +25,18 @@ def declared_parameters(signatures: Signatures, node: Node) -> tuple[Parameter, 
     following = ""  # Kotlin: the default stands behind the parameter in the list
     for child in reversed(holder.children):
         if child.is_named:
-            kind, default = _type(signatures, child), _default(signatures, child) or following
-            declared += [Parameter(name, kind, default) for name in reversed(signatures.names_in(child))]
+            several, default = _takes_several(child), _default(signatures, child) or following
+            kind = "" if several else signatures.text(child.child_by_field_name("type")).lstrip(":").strip()
+            declared += [Parameter(name, kind, default, several) for name in reversed(signatures.names_in(child))]
         following = signatures.text(child.next_named_sibling) if child.type == "=" else ""
     declared.reverse()
     # C#'s `params` array stands on the list itself.
     return (*declared, *map(Parameter, names[len(declared) :]))
 
 
-def _type(signatures: Signatures, parameter: Node) -> str:
+def _takes_several(parameter: Node) -> bool:
     inner = parameter.named_child(0) if parameter.named_child_count else None
-    if inner is not None and inner.type in _SEVERAL:
-        return ""
-    return signatures.text(parameter.child_by_field_name("type")).lstrip(":").strip()
+    return parameter.type in _SEVERAL or (inner is not None and inner.type in _SEVERAL)
 
 
 def _default(signatures: Signatures, parameter: Node) -> str:

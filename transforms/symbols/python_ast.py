@@ -183,9 +183,9 @@ def _parameters(places: _Places, node: Function, kind: SymbolKind) -> list[Param
     positional = [*a.posonlyargs, *a.args]
     defaults = [*[None] * (len(positional) - len(a.defaults)), *a.defaults]
     found = [_parameter(places, *item) for item in zip(positional, defaults, strict=True)]
-    found += [Parameter(a.vararg.arg)] if a.vararg else []
+    found += [Parameter(a.vararg.arg, takes_several=True)] if a.vararg else []
     found += [_parameter(places, *item) for item in zip(a.kwonlyargs, a.kw_defaults, strict=True)]
-    found += [Parameter(a.kwarg.arg)] if a.kwarg else []
+    found += [Parameter(a.kwarg.arg, takes_several=True)] if a.kwarg else []
     is_static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
     return found[1:] if kind == "method" and not is_static else found
 

@@ -16,11 +16,13 @@ class Parameter:
         name: Its name; "" if a pattern destructures the argument.
         type: Its type as written; "" if it declares none, or takes several arguments.
         default: Its default as written; "" for none.
+        takes_several: Whether it takes any number of arguments (`*rest`).
     """
 
     name: str
     type: str = ""
     default: str = ""
+    takes_several: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,9 +26,20 @@ def test_good_answers_are_kept_and_bad_ones_refused(language):
 
 
 def test_shares_of_the_held_out_answers_reach_the_aim():
-    judged = [item for path in (TABLES / "held_out").glob("*.txt") for item in judge(read_table(path), path.stem)]
-    good = [not reason for answer, reason in judged if answer.is_good]
-    bad = [bool(reason) for answer, reason in judged if not answer.is_good]
+    good, bad = shares_of("held_out")
     assert (len(good), len(bad)) == (100, 100)
     assert sum(good) >= LEAST_KEPT * len(good)
     assert sum(bad) >= LEAST_REFUSED * len(bad)
+
+
+def test_answers_made_to_be_hard_are_told_apart():
+    good, bad = shares_of("hard")
+    assert len(good) + len(bad) == 67
+    assert all(good)
+    assert sum(bad) >= LEAST_REFUSED * len(bad)
+
+
+def shares_of(folder):
+    judged = [item for path in (TABLES / folder).glob("*.txt") for item in judge(read_table(path), path.stem)]
+    good = [not reason for answer, reason in judged if answer.is_good]
+    return good, [bool(reason) for answer, reason in judged if not answer.is_good]
