@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from model.engine.requests import Completion
-from tests.transforms.tasks import middle_answers
+from tests.transforms.tasks.middles import answers
 from transforms.fim.spans import Span
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import RejectedTarget
 from transforms.tasks.infill import InfillTask
 
 
-def reason_of(task: InfillTask, tokenizer, hole: middle_answers.Hole, answer: str) -> str:
+def reason_of(task: InfillTask, tokenizer, hole: answers.Hole, answer: str) -> str:
     """Why an answer is rejected; "" if it isn't."""
     before, original, after = hole.parts()
     content = before + original + after
@@ -30,7 +30,7 @@ def task(small_vocabulary) -> InfillTask:
     return InfillTask(tokenizer=small_vocabulary, fim_format="psm", max_prompt_tokens=2048, max_middle_tokens=1000)
 
 
-@pytest.mark.parametrize("hole", middle_answers.FIRST, ids=lambda hole: f"{hole.language}-{hole.kind}")
+@pytest.mark.parametrize("hole", answers.FIRST, ids=lambda hole: f"{hole.language}-{hole.kind}")
 def test_each_answer_has_its_verdict(hole, task, small_tokenizer):
     found = {answer: reason_of(task, small_tokenizer, hole, answer) for answer, _ in hole.answers()}
     expected = dict(hole.answers())
@@ -39,7 +39,7 @@ def test_each_answer_has_its_verdict(hole, task, small_tokenizer):
 
 def test_of_answers_that_the_judges_were_not_made_with_good_ones_are_kept_and_bad_ones_refused(task, small_tokenizer):
     good, bad = [], []
-    for hole in middle_answers.SECOND:
+    for hole in answers.SECOND:
         good += [(answer, reason_of(task, small_tokenizer, hole, answer)) for answer in hole.good]
         bad += [(line[1:], reason_of(task, small_tokenizer, hole, line[1:])) for line in hole.bad]
     lost = [found for found in good if found[1]]
