@@ -61,7 +61,7 @@ def run(corpus: Path, output: Path, *flags: str, **environment: str) -> subproce
             "--unit_rows",
             "2",
         ),
-        *("--opt_out", str(corpus.parent / "opt_out.txt"), "--span_kinds", "statement", "--slots", "4"),
+        *("--opt_out", str(corpus.parent / "opt_out.txt"), "--span_kinds", "function_body", "--slots", "4"),
         *("--compile_cache", str(corpus.parent / "programs"), "--workers", "1", "--determinism", "exact", *flags),
     ]
     variables = {**os.environ, "JAX_PLATFORMS": "cpu", **environment}
