@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,8 @@ REJECTION_REASONS: Final[Mapping[str, str]] = {
     "parses": "does_not_parse",
     "exact_match": "not_exact_match",
 }
+
+_NAME_CHARS: Final = f"{string.ascii_letters}{string.digits}_."
 
 # Their middles are words, or begin inside of one.
 _WORDY_KINDS: Final = ("docstring", "comment", "random_chars")
@@ -85,7 +88,9 @@ def verdicts_on(answer: Answer, has_control_token: Callable[[], bool]) -> Mappin
     def unknown_names() -> int | None:
         if span.kind in _WORDY_KINDS:
             return None
-        return count_unknown_names(middle, (before, after, *answer.context), row.language, row.path)
+        # From the beginning of the name in which it may stand.
+        begun = head[len(head.rstrip(_NAME_CHARS)) :]
+        return count_unknown_names(begun + middle, (before, after, *answer.context), row.language, row.path)
 
     return {
         "not_empty": lambda: bool(middle.strip()),

@@ -10,6 +10,9 @@ from transforms.fim.spans import Span
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import RejectedTarget
 from transforms.tasks.infill import InfillTask
+from transforms.tasks.middles.judges import is_nothing_instead, repeats_prefix
+from transforms.tasks.middles.talk import is_talk
+from transforms.tasks.middles.unknown_names import count_unknown_names
 
 
 def reason_of(task: InfillTask, tokenizer, hole: answers.Hole, answer: str) -> str:
@@ -46,3 +49,14 @@ def test_of_answers_that_the_judges_were_not_made_with_good_ones_are_kept_and_ba
     passed = [answer for answer, reason in bad if not reason]
     assert len(lost) <= 0.02 * len(good), lost
     assert len(passed) <= 0.1 * len(bad), passed
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 30_000, "{" + " " * 30_000 + "x", "a" * 19_000, "a, " * 6_000, "x\n" * 9_000, '"' * 19_000]
+)
+@pytest.mark.timeout(20)
+def test_long_middles_take_one_pass(text):
+    is_nothing_instead(text, "x = 1", "statement", ("", ""), "java")
+    is_talk(text, "x = 1", "")
+    repeats_prefix(text, "x = 1", text)
+    count_unknown_names(text, ["x"], "java")
