@@ -17,10 +17,10 @@ from transforms.rows.row import Row, content_sha256
 from transforms.scanning import ContentFilter
 from transforms.scanning.policy import OFF
 from transforms.tasks.base import TaskRequest
-from transforms.tasks.context import MAX_CHARS
+from transforms.tasks.middles.context import MAX_CHARS
 
 _KEPT: Final = 256
-_filtered: OrderedDict[tuple[str, FoundFile], SourceFile | None] = OrderedDict()
+_filtered: OrderedDict[tuple[str, str, FoundFile], SourceFile | None] = OrderedDict()
 
 
 class ContextSource(Protocol):
@@ -57,7 +57,7 @@ def context_counts(requests: Iterable[TaskRequest]) -> Counter[str]:
 
 
 def _taken_in(content_filter: ContentFilter | None, row: Row, found: FoundFile) -> SourceFile | None:
-    key = row.repo_name, found
+    key = content_filter.version if content_filter is not None else "", row.repo_name, found
     if key not in _filtered:
         _filtered[key] = _filter(content_filter, row, found)
         while len(_filtered) > _KEPT:

@@ -5,8 +5,8 @@
     blob             `blob_id`, or the git hash of the content where a row has it as it was found
     content hash     `lineage.content_sha256`, the parts' or a rejected record's, or the hash of the content itself
 
-A packed row, which has parts of several files, goes with any of them, and a generated row with its source, or with a
-file that its answer copies (`verbatim_copies`).
+A packed row, which has parts of several files, goes with any of them, and a generated row with its source, with a file
+that its answer copies (`verbatim_copies`), or with one that its prompt showed (`lineage.context`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from transforms.opt_out.lists import OptOut
 from transforms.opt_out.rows import names_of
 
 _SHA256: Final = "content_sha256"
+_CONTEXT: Final = "context"
 PARTS: Final = ("parts", "verbatim_copies")
 """Columns of lists of files that a row is made of or copies from."""
 
@@ -126,10 +127,11 @@ class FileColumns:
 
 
 def files_of(table: pa.Table, columns: FileColumns) -> Iterator[list[File]]:
-    """Yields for each row the files that it comes from: one, and those of its parts."""
+    """Yields for each row the files that it comes from: one, those of its parts, and those that its prompt showed."""
     own = zip(_cells(table, columns.path), _cells(table, columns.repository), _sources(table), strict=True)
     contents = _cells(table, columns.content if columns.is_raw else None)
     parts = [_cells(table, name) for name in PARTS if _is_parts(table.schema, name)]
+    shown = _shown(table)
     for row, (path, repository, (sha256, blob)) in enumerate(own):
         repositories = tuple(names_of(repository))
         files = [File(repositories, path or "", sha256 or "", blob or "")]
@@ -138,6 +140,7 @@ def files_of(table: pa.Table, columns: FileColumns) -> Iterator[list[File]]:
             files.append(File(repositories, path or "", hashlib.sha256(data).hexdigest(), git_blob_id(data)))
         for cells in parts:
             files += (_part(part) for part in cells[row] or ())
+        files += (File(repositories, one["path"], one["content_sha256"]) for one in shown[row] or ())
         yield files
 
 
@@ -163,6 +166,15 @@ def _is_parts(schema: pa.Schema, name: str) -> bool:
         return False
     fields = {one.name for one in kind.value_type.fields}
     return {"repo_name", "path", "content_sha256"} <= fields
+
+
+def _shown(table: pa.Table) -> Sequence[Any]:
+    """Of each row the files of its repository that stood in its prompt, by its lineage."""
+    lineage = table.schema.field("lineage").type if "lineage" in table.column_names else None
+    if lineage is None or not pa.types.is_struct(lineage) or lineage.get_field_index(_CONTEXT) < 0:
+        return [None] * table.num_rows
+    shown: list[Any] = pc.struct_field(table.column("lineage"), _CONTEXT).to_pylist()
+    return shown
 
 
 def _cells(table: pa.Table, name: str | None) -> Sequence[Any]:

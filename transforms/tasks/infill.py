@@ -13,7 +13,7 @@ asked otherwise (`transforms.tasks.infill_forms`); what they are asked doesn't c
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from model.engine.requests import Completion
 from model.engine.stopping import StopTexts
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
-from transforms import checks
+from transforms.checks import has_control_text
 from transforms.fim.formats import (
     fim_prompt,
     fim_stop_ids,
@@ -33,13 +33,12 @@ from transforms.fim.formats import (
 from transforms.fim.spans import RECIPE_VERSION, Recipe, Span, choose_spans
 from transforms.fim.windows import Window, fit_window
 from transforms.languages.faults import first_fault
-from transforms.languages.parsing import can_parse, parses_as_before
+from transforms.languages.parsing import can_parse
 from transforms.packing.documents import SourceFile
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import chat_stop_ids
-from transforms.tasks.context import Blocks, choose_blocks
 from transforms.tasks.infill_forms import (
     CHAT_OVERHEAD_TOKENS,
     PromptForm,
@@ -48,7 +47,8 @@ from transforms.tasks.infill_forms import (
     prefix_prompt,
     suffix_stop,
 )
-from transforms.tasks.middle_checks import is_comment_instead, is_nothing_instead, line_at, repeats_prefix
+from transforms.tasks.middles.context import Blocks, choose_blocks
+from transforms.tasks.middles.verdicts import CHECKS_TYPE, REJECTION_REASONS, Answer, verdicts_on
 from transforms.tasks.settings import MAX_CONTEXT_SHARE, InfillSettings
 from transforms.tasks.shared import (
     NOT_VERIFIABLE,
@@ -58,49 +58,12 @@ from transforms.tasks.shared import (
     request_of,
     with_fault,
 )
-from transforms.tasks.talk import is_talk
-from transforms.tasks.unknown_names import count_unknown_names
-
-# The checks that can reject a middle, each with its rejection reason, in the order in which they run.
-# A verdict of None (undecidable) rejects as `not_verifiable` if the check is required.
-REJECTION_REASONS: Final[Mapping[str, str]] = {
-    "not_empty": "empty_middle",
-    "no_control_token": "control_token_in_output",
-    "not_cut_off": "cut_off",
-    "no_suffix_echo": "suffix_echo",
-    "no_prefix_echo": "prefix_echo",
-    "no_talk": "talk_in_middle",
-    "not_comment": "comment_only",
-    "not_trivial": "trivial_middle",
-    "parses": "does_not_parse",
-    "exact_match": "not_exact_match",
-}
 
 # `<bos>` and the three control tokens of every layout.
 _CONTROL_TOKENS: Final = 4
 
-# Their middles are words, or begin inside of one.
-_WORDY_KINDS: Final = ("docstring", "comment", "random_chars")
-
 EndedBy = Literal["stop", "newline", "suffix", "length"]
 
-CHECKS_TYPE: Final = pa.struct(
-    [
-        pa.field("parses", pa.bool_()),  # null: no parser, or the original doesn't parse either
-        pa.field("exact_match", pa.bool_(), nullable=False),
-        pa.field("edit_similarity", pa.float32(), nullable=False),
-        pa.field("not_empty", pa.bool_(), nullable=False),
-        pa.field("no_control_token", pa.bool_(), nullable=False),
-        pa.field("no_suffix_echo", pa.bool_(), nullable=False),
-        pa.field("no_prefix_echo", pa.bool_(), nullable=False),
-        pa.field("no_talk", pa.bool_(), nullable=False),
-        pa.field("not_comment", pa.bool_(), nullable=False),
-        pa.field("not_trivial", pa.bool_(), nullable=False),
-        pa.field("not_cut_off", pa.bool_(), nullable=False),
-        pa.field("unknown_names", pa.int32()),  # null: no code, or no list of its language's own names
-        pa.field("mean_logprob", pa.float32(), nullable=False),
-    ]
-)
 RESULT_SCHEMA: Final = pa.schema(
     [
         pa.field("prefix", pa.large_string(), nullable=False),
@@ -207,7 +170,8 @@ class InfillTask(InfillSettings):
         ids = strip_final_separator(tokenizer, completion.tokens)
         middle, ended_by = self._middle(row, target, ids, completion)
         verdicts: dict[str, Any] = {}
-        for check, verdict in self._checks(tokenizer, row, target, ids, middle, ended_by).items():
+        answer = Answer(row, target.span, middle, target.context, is_cut_off=ended_by == "length")
+        for check, verdict in verdicts_on(answer, lambda: self._has_control_token(row, ids, middle)).items():
             verdicts[check] = verdict()
             if check in self.require and (failed := failed_check(verdicts, REJECTION_REASONS, [check])):
                 detail = failed[1] or f"{len(ids)} tokens were generated, ended by {ended_by}"
@@ -234,6 +198,11 @@ class InfillTask(InfillSettings):
                 "checks": {**verdicts, "mean_logprob": completion.mean_logprob},
             },
         )
+
+    def _has_control_token(self, row: Row, ids: list[int], middle: str) -> bool:
+        control = open_tokenizer(self.tokenizer).control_ids
+        names = _control_names(self.tokenizer)
+        return not control.isdisjoint(ids) or has_control_text(middle, row.content, names)
 
     def _fault(self, row: Row, span: Span, middle: str) -> str:
         changed = row.content[: span.start] + middle + row.content[span.end :]
@@ -374,43 +343,6 @@ class InfillTask(InfillSettings):
     def _stop_ids(self, tokenizer: Tokenizer, span: Span) -> frozenset[int]:
         newlines = newline_ids(self.tokenizer) if self._stops_at_newline(span) else frozenset()
         return fim_stop_ids(tokenizer) | newlines
-
-    def _checks(
-        self, tokenizer: Tokenizer, row: Row, target: InfillTarget, ids: list[int], middle: str, ended_by: EndedBy
-    ) -> Mapping[str, Callable[[], Any]]:
-        """The checks in the order in which they run: parsing, by far the most expensive, after the cheap ones."""
-        span = target.span
-        start, end, content = span.start, span.end, row.content
-        original, suffix = content[start:end], content[end:]
-        head, tail = line_at(content, start)[0], line_at(content, end)[1]
-
-        def has_control_token() -> bool:
-            names = _control_names(self.tokenizer)
-            return not tokenizer.control_ids.isdisjoint(ids) or checks.has_control_text(middle, content, names)
-
-        def parses() -> bool | None:
-            changed = content[:start] + middle + content[end:]
-            return parses_as_before(changed, content, row.language, row.path, hole=(start, end))
-
-        def unknown_names() -> int | None:
-            if span.kind in _WORDY_KINDS:
-                return None
-            return count_unknown_names(middle, (content[:start], suffix, *target.context), row.language, row.path)
-
-        return {
-            "not_empty": lambda: bool(middle.strip()),
-            "no_control_token": lambda: not has_control_token(),
-            "not_cut_off": lambda: ended_by != "length",
-            "no_suffix_echo": lambda: not checks.echoes_suffix(middle, original, suffix),
-            "no_prefix_echo": lambda: not repeats_prefix(middle, original, content[:start]),
-            "no_talk": lambda: not is_talk(middle, original, head),
-            "not_comment": lambda: not is_comment_instead(middle, original, head, row.language, row.path),
-            "not_trivial": lambda: not is_nothing_instead(middle, original, span.kind, (head, tail), row.language),
-            "parses": parses,
-            "unknown_names": unknown_names,
-            "exact_match": lambda: checks.is_exact_match(middle, original),
-            "edit_similarity": lambda: checks.edit_similarity(middle, original),
-        }
 
 
 def _target(span: Span, mode: PromptForm, window: Window, blocks: Blocks, *, has_path_line: bool) -> InfillTarget:

@@ -73,3 +73,16 @@ def test_a_packed_row_goes_with_any_of_its_parts():
     assert matches(table, columns, repositories("out")).tolist() == [True, False]
     assert matches(table, columns, Selection(paths=frozenset({"2.py"}))).tolist() == [False, True]
     assert matches(table, columns, Selection(sha256s=frozenset({HASHES[0]}))).tolist() == [True, False]
+
+
+def test_a_generated_row_goes_with_the_files_that_its_prompt_showed():
+    shown = {"path": "lib.py", "content_sha256": HASHES[2], "role": "copy", "tokens": 9}
+    lineage = [{"content_sha256": HASHES[n], "context": [shown] if n else []} for n in range(2)]
+    table = pa.table({"path": ["a.py", "b.py"], "repo_name": ["in/a", "in/a"], "lineage": lineage})
+    columns = FileColumns("path", "repo_name")
+    assert matches(table, columns, Selection(sha256s=frozenset({HASHES[2]}))).tolist() == [False, True]
+    assert matches(table, columns, Selection(paths=frozenset({"lib.py"}))).tolist() == [False, True]
+    assert matches(table, columns, Selection(files=frozenset({File(("in/z",), "lib.py", HASHES[2])}))).tolist() == [
+        False,
+        False,
+    ]

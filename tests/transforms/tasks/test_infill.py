@@ -14,7 +14,8 @@ from model.tokenizer import Tokenizer
 from transforms.fim.formats import fim_prompt
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
-from transforms.tasks.infill import REJECTION_REASONS, InfillTask
+from transforms.tasks.infill import InfillTask
+from transforms.tasks.middles.verdicts import REJECTION_REASONS
 
 CONTENT = (
     "import os\n\n\ndef area(width, height):\n    size = width * height\n    report(size, width)\n"

@@ -12,8 +12,8 @@ from transforms.packing.documents import DocumentRecipe, SourceFile, make_docume
 from transforms.packing.tokens import TextTokens
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import RejectedTarget, TaskRequest
-from transforms.tasks.context import choose_blocks
 from transforms.tasks.infill import InfillTask
+from transforms.tasks.middles.context import choose_blocks
 
 CART = (
     "from shop.money import Price\nfrom shop.tax import rate_of\n\n\nclass Cart:\n    def add(self, amount):\n"

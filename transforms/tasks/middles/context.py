@@ -5,7 +5,8 @@
 What stands in front is chosen by the file without its middle, and never tells the middle: a block is left out
 
 1. if the file seems to be imported by the middle alone: its name stands there and nowhere else in the text,
-2. if it is another copy of the file: half of its lines are lines of the file, or the other way around,
+2. if it is another copy of the file: half of its lines of code, three at least, are lines of the file, or so the other
+   way around,
 3. if it has the middle's text, blanks aside, or lines that make up half of it.
 
 Source of the layout: `transforms.packing.context`.
@@ -31,8 +32,11 @@ from transforms.tasks.shared import open_tokenizer
 MIN_MIDDLE_CHARS: Final = 12
 MIN_LINE_CHARS: Final = 16
 _MOST: Final = 0.5
+_FEWEST_LINES: Final = 3
 MAX_CHARS: Final = 400_000
 """Larger files neither get context nor are any."""
+# Begins of comments and imports, without blanks.
+_ALIKE: Final = re.compile(r"\*|//|/\*|#|--|import|from\w+(?:\.\w+)*import|package|using|use\w")
 _STEM: Final = re.compile(r"([^/.]+)[^/]*\Z")
 # File names that say nothing; the folder's name is the module's.
 _FOLDER_FILES: Final = ("__init__", "index", "mod", "lib", "main")
@@ -104,7 +108,7 @@ class _Guard:
         self._words = words
         self._middle_words = words_of(middle)
         self._middle = _compact(middle)
-        self._lines = set(_long_lines(content))
+        self._lines = _code_lines(content)
         self._middle_lines = set(_long_lines(middle))
 
     def is_told_by(self, document: Document) -> bool:
@@ -122,9 +126,9 @@ class _Guard:
         return bool(shared) and shared >= _MOST * len(self._middle)
 
     def _is_copy(self, document: Document) -> bool:
-        lines = set(_long_lines(document.file.content))
+        lines = _code_lines(document.file.content)
         shared = len(lines & self._lines)
-        return bool(shared) and shared >= _MOST * min(len(lines), len(self._lines))
+        return shared >= _FEWEST_LINES and shared >= _MOST * min(len(lines), len(self._lines))
 
 
 def _module_name(path: str) -> str:
@@ -141,6 +145,12 @@ def _compact(text: str) -> str:
 def _long_lines(text: str) -> Iterator[str]:
     """The lines of a text without blanks, but for short ones."""
     return (line for found in text.splitlines() if len(line := _compact(found)) >= MIN_LINE_CHARS)
+
+
+@functools.lru_cache(maxsize=256)
+def _code_lines(text: str) -> frozenset[str]:
+    """The lines by which copies are known: headers with a license and imports are alike in many files."""
+    return frozenset(line for line in _long_lines(text) if not _ALIKE.match(line))
 
 
 @functools.lru_cache(maxsize=256)

@@ -37,15 +37,19 @@ _BINDERS: Final = (
     r"def|class|let|mut|ref|var|val|const|static|final|fn|func|fun|function|for|foreach|struct|enum|union|interface|trait|"
     r"type|typedef|impl|import|as|from|using|auto|catch|case|lambda|record|object|namespace|package|macro_rules!"
 )
-_NAMES: Final = r"\w+(?:\s*,\s*\w+)*"
+_NAMES: Final = r"\b\w++(?:\s*+,\s*+\w++){0,16}+"
 _BOUND: Final = re.compile(
     rf"\b(?:{_BINDERS})\s*\(?\s*({_NAMES})"  # let a, b
     rf"|({_NAMES})\s*(?::=|=(?![=>~])|\bin\b)"  # a, b = ; for a, b in
     rf"|\(?({_NAMES})\)?\s*(?:=>|->)|\|({_NAMES})\|"  # parameters of a lambda
-    r"|\b[A-Z]\w*(?:<[^<>\n]*>)?(?:\[\])?[*&]?\s+(\w+)\b"  # Type name
-    r"|\b(?:int|long|double|float|bool|boolean|char|byte|short|string|size_t|u?int\d+_t)[*&]?\s+[*&]?(\w+)\b"
 )
-_WORD: Final = re.compile(r"(?!\d)\w+")
+_TYPED: Final = re.compile(
+    r"\b(?:[A-Z]\w*|(?:int|long|double|float|bool|boolean|char|byte|short|string|size_t|u?int\d+_t)\b)"
+    r"(?:<[^<>\n]*>)?(?:\[\])?[*&]?\s+[*&]?(\w+)\b"  # Type name
+    r"|>[*&]?\s+[*&]?(\w+)\s*[({;=]"  # vector<int> name(
+)
+
+_MAX_CHARS: Final = 20_000
 
 _COMMON: Final = (
     "abstract as assert async await auto base bool boolean break byte case catch char checked class const constexpr "
@@ -102,7 +106,7 @@ def count_unknown_names(middle: str, texts: Sequence[str], language: str, path: 
     """Returns the number of names that a middle uses and that none of the texts has; None if that can't be told.
 
     Args:
-        middle: Code, from the beginning of a token.
+        middle: Code, from the beginning of a name.
         texts: The text around it, and what else its prompt contains.
         language: The corpus's name of its language.
         path: The file's path.
@@ -113,12 +117,13 @@ def count_unknown_names(middle: str, texts: Sequence[str], language: str, path: 
     found = find_language(language, path)
     known = None if found is None else _KNOWN.get(found.name)
     skipped = None if found is None else _SKIPPED.get(found.comments)
-    if known is None or skipped is None:
+    if known is None or skipped is None or len(middle) > _MAX_CHARS:
         return None
     code = skipped.sub(" ", middle)
     names = set(_USED.findall(code)) - known
     if names:
-        bound = {word for match in _BOUND.finditer(code) for part in match.groups() if part for word in part.split(",")}
+        matches = (*_BOUND.finditer(code), *_TYPED.finditer(code))
+        bound = (word for match in matches for part in match.groups() if part for word in part.split(","))
         names -= {word.strip() for word in bound}
     return sum(not any(_has_word(text, name) for text in texts) for name in names)
 

@@ -19,15 +19,15 @@ STATEMENT_KINDS: Final = ("statement", "block", "function_body", "class_body", "
 # Statements that stand where something is yet to be written.
 _WORDS: Final = r"""(?:TODO|FIXME|(?:is\s)?not?\s?(?:yet\s)?(?:implemented|supported)(?:\syet)?|
     implement(?:\s(?:me|this))?|unimplemented|stub|placeholder|your\scode(?:\sgoes)?\shere|todo:?\simplement)"""
-_ARGUMENT: Final = rf"""\(\s*(?:[frb"'`]+\s*{_WORDS}[\s.!:]*["'`]+)?\s*\)"""
+_ARGUMENT: Final = rf"""\(\s*+(?:[frb"'`]+\s*{_WORDS}[\s.!:]*["'`]+)?\s*\)"""
 _STAND_IN: Final = re.compile(
-    rf"""\s*\{{?\s*
+    rf"""\s*+\{{?+\s*+
     (?: raise\s+NotImplemented(?:Error)?(?:{_ARGUMENT})?
       | (?:todo|unimplemented)!\s*{_ARGUMENT} | TODO\s*{_ARGUMENT}
       | throw\s+(?:new\s+)?[\w.:]*(?:NotImplemented|UnsupportedOperation|NotSupported)\w*\s*{_ARGUMENT}
       | (?:throw\s+(?:new\s+)?(?:std::)?(?:\w*Error|\w*Exception|runtime_error|logic_error)|panic!?|error|fatalError)
         \s*(?!\(\s*\)){_ARGUMENT}
-    )\s*;?\s*\}}?\s*""",
+    )\s*+;?+\s*+\}}?+\s*+""",
     re.VERBOSE | re.IGNORECASE,
 )
 # A line that only opens a call: code nests calls of one function, as in `max(max(a, b), c)`.

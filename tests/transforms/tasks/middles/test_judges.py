@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 
 from model.engine.requests import Completion
-from tests.transforms.tasks import middle_answers
+from tests.transforms.tasks.middles import answers
 from transforms.fim.spans import Span
 from transforms.rows.row import Row, SourceRef, content_sha256
 from transforms.tasks.base import RejectedTarget
 from transforms.tasks.infill import InfillTask
+from transforms.tasks.middles.judges import is_nothing_instead, repeats_prefix
+from transforms.tasks.middles.talk import is_talk
+from transforms.tasks.middles.unknown_names import count_unknown_names
 
 
-def reason_of(task: InfillTask, tokenizer, hole: middle_answers.Hole, answer: str) -> str:
+def reason_of(task: InfillTask, tokenizer, hole: answers.Hole, answer: str) -> str:
     """Why an answer is rejected; "" if it isn't."""
     before, original, after = hole.parts()
     content = before + original + after
@@ -30,7 +33,7 @@ def task(small_vocabulary) -> InfillTask:
     return InfillTask(tokenizer=small_vocabulary, fim_format="psm", max_prompt_tokens=2048, max_middle_tokens=1000)
 
 
-@pytest.mark.parametrize("hole", middle_answers.FIRST, ids=lambda hole: f"{hole.language}-{hole.kind}")
+@pytest.mark.parametrize("hole", answers.FIRST, ids=lambda hole: f"{hole.language}-{hole.kind}")
 def test_each_answer_has_its_verdict(hole, task, small_tokenizer):
     found = {answer: reason_of(task, small_tokenizer, hole, answer) for answer, _ in hole.answers()}
     expected = dict(hole.answers())
@@ -39,10 +42,21 @@ def test_each_answer_has_its_verdict(hole, task, small_tokenizer):
 
 def test_of_answers_that_the_judges_were_not_made_with_good_ones_are_kept_and_bad_ones_refused(task, small_tokenizer):
     good, bad = [], []
-    for hole in middle_answers.SECOND:
+    for hole in answers.SECOND:
         good += [(answer, reason_of(task, small_tokenizer, hole, answer)) for answer in hole.good]
         bad += [(line[1:], reason_of(task, small_tokenizer, hole, line[1:])) for line in hole.bad]
     lost = [found for found in good if found[1]]
     passed = [answer for answer, reason in bad if not reason]
     assert len(lost) <= 0.02 * len(good), lost
     assert len(passed) <= 0.1 * len(bad), passed
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 30_000, "{" + " " * 30_000 + "x", "a" * 19_000, "a, " * 6_000, "x\n" * 9_000, '"' * 19_000]
+)
+@pytest.mark.timeout(20)
+def test_long_middles_take_one_pass(text):
+    is_nothing_instead(text, "x = 1", "statement", ("", ""), "java")
+    is_talk(text, "x = 1", "")
+    repeats_prefix(text, "x = 1", text)
+    count_unknown_names(text, ["x"], "java")

@@ -1,0 +1,1 @@
+"""Infilled middles: what their prompts show of the repository, and the judges of what the model wrote."""
