@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Final
 
 from model.errors import RecordError
 from transforms.bodies.beside import names_beside
@@ -24,16 +26,14 @@ def body_of_answer(code: str, grammar: str, symbol: Symbol, file: Source) -> str
         RecordError: `no_such_function`, `signature_changed`, `no_body`; `needs_other_code`: the body uses names that
             the answer imports or defines outside the function, and that the file doesn't have.
     """
-    source = parse(code.encode(), grammar) if grammar in BODY_LANGUAGES else None
-    symbols = find_symbols(source) if source is not None else []
-    found = [s for s in symbols if s.name == symbol.name and s.kind in ("function", "method")]
+    source, symbols, found = _found(code, grammar, symbol)
     if source is None or not found:
         raise RecordError("no_such_function", f"the answer contains no function {symbol.name} that parses")
     wanted = [parameter.name for parameter in symbol.parameters]
-    own = next((s for s in found if _parameters(s, symbol, grammar) == wanted), None)
-    if own is None:
+    fitting = [one for one in found if _parameters(one, symbol, grammar) == wanted]
+    if not fitting:
         raise RecordError("signature_changed", "the answer's function has different parameters")
-    hole = body_hole(source, own)
+    own, hole = _with_body(source, fitting)
     place = body_hole(file, symbol)
     kept = (file.data[: place.start] + b"\n" + file.data[place.end :]).decode()
     if missing := names_beside(source, symbols, own, hole, kept):
@@ -45,6 +45,38 @@ def body_of_answer(code: str, grammar: str, symbol: Symbol, file: Source) -> str
     body = source.data[hole.start : hole.end].decode()
     forms = is_expression(source, own), is_expression(file, symbol)
     return body if forms[0] == forms[1] else _in_form(body, symbol, ";" if grammar == "csharp" else "", *forms)
+
+
+# Languages in which a method alone, or a constructor, doesn't parse.
+_METHODS_NEED_CLASSES: Final = ("java", "csharp", "javascript", "typescript", "tsx")
+
+
+def _found(code: str, grammar: str, symbol: Symbol) -> tuple[Source | None, list[Symbol], list[Symbol]]:
+    """The answer, its symbols, and its functions of the wanted name, those of the same class first; a method may stand
+    without its class.
+    """
+    scope = symbol.qualified_name.rpartition(".")[0].rpartition(".")[2]
+    texts = [code]
+    if grammar in _METHODS_NEED_CLASSES:
+        texts.append(f"class {scope if scope.isidentifier() else '_'} {{\n{code}\n}}\n")
+    source, symbols = None, []
+    for text in texts:
+        source = parse(text.encode(), grammar) if grammar in BODY_LANGUAGES else None
+        symbols = find_symbols(source) if source is not None else []
+        found = [s for s in symbols if s.name == symbol.name and s.kind in ("function", "method")]
+        if found:
+            return source, symbols, sorted(found, key=lambda s: s.qualified_name != symbol.qualified_name)
+    return source, symbols, []
+
+
+def _with_body(source: Source, fitting: Sequence[Symbol]) -> tuple[Symbol, BodyHole]:
+    """The first of these functions that isn't only declared, and its body. Raises RecordError: `no_body`."""
+    for one in fitting[:-1]:
+        try:
+            return one, body_hole(source, one)
+        except RecordError:
+            continue
+    return fitting[-1], body_hole(source, fitting[-1])
 
 
 def _parameters(found: Symbol, symbol: Symbol, grammar: str) -> list[str]:

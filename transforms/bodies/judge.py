@@ -46,6 +46,7 @@ _OPTIONAL: Final = {
 _LAZY_CALLS: Final = ("iter", "map", "filter", "zip", "enumerate", "reversed", "chain", "aiter")
 _AWAITS: Final = ("await_expression", "co_await_expression")
 _YIELDS: Final = ("yield_expression", "yield_statement", "co_yield_statement", "co_return_statement")
+_PYTHON_SUSPENDS: Final = re.compile(r"\b(?:await|async)\b")
 _SUSPENDS: Final = re.compile(r"\b(?:await|yield|co_\w+)\b")
 _COROUTINE: Final = re.compile(r"task|corou?t?|generator|future|lazy|await|promise|async", re.I)
 
@@ -85,10 +86,10 @@ def _python_verdicts(source: Source, symbol: Symbol, hole: BodyHole, body: str) 
     header = source.data[symbol.start : symbol.body_start].decode()
     is_async = re.search(r"\basync\s+def\b", header) is not None
     declared = symbol.result_types[0] if "->" in header and symbol.result_types else ""
-    yields = python_flow.yields(written)
+    yields = "yield" in body and python_flow.yields(written)
     original = functools.partial(python_flow.statements, source.data[hole.start : hole.end].decode(), indent)
     return {
-        "awaits_in_async": is_async or not python_flow.awaits(written),
+        "awaits_in_async": is_async or not (_PYTHON_SUSPENDS.search(body) and python_flow.awaits(written)),
         "stays_no_generator": not yields or symbol.yields or _may_yield(declared, original),
         "returns_on_every_path": yields or _python_returns(written, symbol, declared, original),
         "works_by_itself": not is_only_itself(body, source, symbol, None),

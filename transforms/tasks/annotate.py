@@ -7,6 +7,7 @@ its last lines (`is_windowed`). Built-in tasks are in `transforms/tasks/annotati
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from transforms.languages.syntax import Source
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
-from transforms.tasks import patterns, schemas
+from transforms.tasks import contents, patterns, schemas
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.tasks.settings import AnnotateSettings
@@ -60,11 +61,23 @@ REASONS: Final = {
     "length_in_bounds": "length_out_of_bounds",
     "parses": "does_not_parse",
     "mentions_name": "name_not_mentioned",
+    "asserts": "asserts_nothing",
+    "leaves_the_target": "redefines_target",
+    "translates_the_target": "other_function",
+    "changes_only_faults": "other_lines_changed",
+    "quotes_the_code": "quotes_other_code",
+    "has_the_code": "asks_for_code",
+    "fields_differ": "repeats_the_question",
     "matches": "pattern_not_found",
     "no_unwanted_match": "unwanted_pattern",
     "near_the_original": "too_far_from_original",
     "not_a_copy": "copy_of_original",
 }
+# What an answer says of its target (`transforms.tasks.contents`).
+CONTENT_CHECKS: Final = (
+    "asserts", "leaves_the_target", "translates_the_target", "changes_only_faults", "quotes_the_code", "has_the_code",
+    "fields_differ",
+)  # fmt: skip
 CHECKS_TYPE: Final = pa.struct(
     [
         *[pa.field(name, pa.bool_()) for name in REASONS],  # null: not applicable
@@ -310,6 +323,13 @@ class AnnotateTask(AnnotateSettings):
             "mentions_name": spec.must_mention_name,
             "matches": bool(spec.must_match),
             "no_unwanted_match": bool(spec.must_not_match),
+            "asserts": is_code and self.spec.verify == "tests",
+            "leaves_the_target": is_code and self.spec.verify == "tests",
+            "translates_the_target": is_code and self.spec.verify == "translation",
+            "changes_only_faults": is_code and spec.only_faults,
+            "quotes_the_code": bool(spec.quoted_field),
+            "has_the_code": spec.kind in ("text", "json"),
+            "fields_differ": bool(spec.distinct_fields),
             "near_the_original": bool(spec.min_edit_similarity),
             "not_a_copy": is_code,
         }
@@ -346,12 +366,45 @@ class AnnotateTask(AnnotateSettings):
             "right_form": right_form,
             "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
             "parses": None if code is None else parses(code, self._answer_language(language)),
-            "mentions_name": _names(code or "", name) if spec.must_mention_name else None,
+            "mentions_name": self._mentions_name(code or "", name, language) if spec.must_mention_name else None,
+            **self._contents(target, answer, code, found, language, original),
             "matches": _matches(spec, "must_match", answer),
             "no_unwanted_match": None if unwanted is None else not unwanted,
             "near_the_original": similarity >= spec.min_edit_similarity if spec.min_edit_similarity else None,
             "not_a_copy": " ".join((code or "").split()) != " ".join(original.split()) if is_code else None,
         }
+
+    def _mentions_name(self, code: str, name: str, language: str) -> bool:
+        if self.spec.verify == "tests":
+            code = contents.code_alone(code, self._answer_language(language))
+        return _names(code, name)
+
+    def _contents(
+        self, target: AnnotateTarget, answer: str, code: str | None, found: Any, language: str, original: str
+    ) -> dict[str, bool | None]:
+        """The verdicts on what an answer says of its target; None where nothing is to be said."""
+        spec, verify, written = self.spec.answer, self.spec.verify, self._answer_language(language)
+        name = target.name.split(".")[-1]
+        verdicts: dict[str, bool | None] = dict.fromkeys(CONTENT_CHECKS)
+        if code is not None and verify == "tests":
+            verdicts["asserts"] = contents.asserts(code, written)
+            verdicts["leaves_the_target"] = not contents.redefines(code, written, name)
+        if code is not None and verify == "translation":
+            verdicts["translates_the_target"] = contents.defines_like(code, written, name)
+        if code is not None and spec.only_faults:
+            verdicts["changes_only_faults"] = contents.changes_only_faults(code, original, written)
+        if spec.quoted_field:
+            verdicts["quotes_the_code"] = contents.quotes(found, spec.quoted_field, original)
+        if spec.kind in ("text", "json"):
+            verdicts["has_the_code"] = not any(
+                map(contents.asks_for_code, contents.texts_of(found if found else answer))
+            )
+        if spec.distinct_fields:
+            fields = [found.get(field) if isinstance(found, dict) else None for field in spec.distinct_fields]
+            verdicts["fields_differ"] = not any(
+                contents.says_the_same(one, other) for one, other in itertools.pairwise(fields)
+            )
+        return verdicts
 
 
 def _target_name(kind: str, symbol: Symbol | None) -> str:

@@ -49,7 +49,10 @@ class AnswerSpec:
         code_field: JSON: a field that contains code, which must parse.
         min_chars, max_chars: Bounds on the answer's length.
         min_edit_similarity: Code: minimum similarity to the target, from 0 to 1.
-        must_mention_name: Code: whether the target's name must occur.
+        must_mention_name: Code: whether the target's name must occur; in tests, in their code itself.
+        only_faults: Code: whether only what doesn't parse may change (`transforms.tasks.contents`).
+        quoted_field: JSON: a field, of the object or of each object in the list, whose text must stand in the target.
+        distinct_fields: JSON: fields of which none may repeat the one before it, as an answer does its question.
         must_match: A regular expression that must match in the answer, or "".
         must_not_match: A regular expression that must not match in the answer, or "".
     """
@@ -63,6 +66,9 @@ class AnswerSpec:
     max_chars: int = 20_000
     min_edit_similarity: float = 0.0
     must_mention_name: bool = False
+    only_faults: bool = False
+    quoted_field: str = ""
+    distinct_fields: tuple[str, ...] = ()
     must_match: str = ""
     must_not_match: str = ""
 
@@ -137,6 +143,9 @@ _ANSWER_KEYS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
     "max_chars": (int, "a number"),
     "min_edit_similarity": ((int, float), "a number"),
     "must_mention_name": (bool, "true or false"),
+    "only_faults": (bool, "true or false"),
+    "quoted_field": (str, "text"),
+    "distinct_fields": (list, "a list"),
     "must_match": (str, "a regular expression"),
     "must_not_match": (str, "a regular expression"),
 }
@@ -159,6 +168,8 @@ def _spec(written: Any) -> AnnotationSpec:
     lists = {key: _names_of(key, written[key]) for key in ("targets", "languages") if key in written}
     version = str(written.get("version", "1"))
     params = {str(key): str(value) for key, value in written.get("params", {}).items()}
+    if "distinct_fields" in answer:
+        answer["distinct_fields"] = _names_of("answer.distinct_fields", answer["distinct_fields"])
     return AnnotationSpec(**{**written, **lists, "version": version, "params": params, "answer": AnswerSpec(**answer)})
 
 
@@ -229,8 +240,8 @@ def _answer_language(spec: AnnotationSpec) -> str:
 
 # Keys that affect only answers of one kind.
 _KEYS_OF_KIND: Final[Mapping[str, tuple[str, ...]]] = {
-    "code": ("whole", "min_edit_similarity", "must_mention_name"),
-    "json": ("schema", "code_field"),
+    "code": ("whole", "min_edit_similarity", "must_mention_name", "only_faults"),
+    "json": ("schema", "code_field", "quoted_field", "distinct_fields"),
 }
 
 
@@ -256,6 +267,8 @@ def _check_answer(spec: AnnotationSpec) -> None:
         raise ConfigError(f"{bounds}: no answer can satisfy both; use 0 <= min_chars <= max_chars")
     if not 0 <= answer.min_edit_similarity <= 1:
         raise ConfigError(f"answer.min_edit_similarity is {answer.min_edit_similarity}; it must be between 0 and 1")
+    if answer.only_faults and not answer.whole:
+        raise ConfigError("answer.only_faults is of answers that take the target's place; add whole: true")
     if answer.must_mention_name and "file" in spec.targets:
         raise ConfigError(
             "answer.must_mention_name requires a definition's name, but a file has none; remove one of them"

@@ -1,10 +1,11 @@
-"""Bodies written by hand, each with what a judge should say of it: one text file per language.
+"""Answers written by hand, each with what a judge should say of it: of bodies one text file per language.
 
     @@ file words.py                what follows is the file whose functions are asked for
     @@ good longest                 what follows is an answer for the function `longest` that must be kept
     @@ placeholder_body longest     ... that must be rejected for this reason
 
-An answer that begins with a fence is a chat model's; another one takes the body's place as it is.
+An answer that begins with a fence is a chat model's; another one takes the body's place as it is. Of annotations the
+task stands in the function's place.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ GOOD = "good"
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: for the function of which file, what it says, and `good` or the reason to reject it."""
+    """One answer: for which function or task of which file, what it says, and `good` or the reason to reject it."""
 
     row: Row
-    function: str
+    asked: str
     text: str
     wanted: str
 
@@ -40,8 +41,7 @@ def read_answers(path: Path) -> Iterator[Answer]:
         wanted, _, name = head.partition(" ")
         if wanted == "file":
             sha = content_sha256(text)
-            language = "c++" if path.stem == "cpp" else path.stem
-            row = Row(SourceRef("corpus.parquet", 0, 0), text, sha, sha, path=name, language=language)
+            row = Row(SourceRef("corpus.parquet", 0, 0), text, sha, sha, path=name)
         else:
             assert row is not None
             yield Answer(row, name, text.rstrip("\n"), wanted)
@@ -50,7 +50,7 @@ def read_answers(path: Path) -> Iterator[Answer]:
 def verdict_on(task: GenerateTask, tokenizer: Tokenizer, answer: Answer) -> str:
     """`good`, or the reason for which the task rejects an answer."""
     asked = replace(task, is_chat=answer.text.startswith("```"), only_documented=False, reject_copies=False)
-    function = answer.function.split(".")[-1]
+    function = answer.asked.split(".")[-1]
     *_, request = (one for one in asked.requests(answer.row) if one.target.split(":")[1].split(".")[-1] == function)
     if isinstance(request, RejectedTarget):
         return request.rejection.reason

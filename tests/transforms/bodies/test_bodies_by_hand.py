@@ -33,7 +33,7 @@ def test_every_language_has_its_answers():
 @pytest.mark.parametrize("path", BY_HAND, ids=lambda path: path.stem)
 def test_answers_are_kept_or_rejected_for_their_reason(path, task, small_tokenizer):
     wrong = [
-        (answer.function, answer.text, answer.wanted, verdict)
+        (answer.asked, answer.text, answer.wanted, verdict)
         for answer in read_answers(path)
         if (verdict := verdict_on(task, small_tokenizer, answer)) != answer.wanted
     ]

@@ -1,0 +1,233 @@
+"""Whether an answer is about its target, by what it says: read, not run.
+
+    tests          assert something, and don't define once more what they test
+    translations   have a function of the target's name, in any style
+    repairs        change no line that could have stayed as it was
+    quotations     stand in the code; `...` leaves something out, `line 3` names a line
+    explanations   don't ask for the code that the prompt has
+    two fields     differ, as a question and its answer must
+
+Pure functions of texts. What can't be told passes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from transforms import checks
+from transforms.evaluation.programs.layouts import code_of
+from transforms.languages.lookup import find_language
+from transforms.languages.parsing import parses
+from transforms.languages.syntax import Source, captures, parse
+from transforms.symbols import find_symbols
+from transforms.symbols.grammars import SYMBOL_GRAMMARS
+from transforms.verification.assertions import can_fail
+
+# --- code --------------------------------------------------------------------------------------------
+
+# Assertions that hold whatever the code does.
+_TRIVIAL: Final = re.compile(
+    r"(?:\w+\s*\.\s*)*(?:assert\w*!?|expect|True|IsTrue)\s*\(\s*(?:true|True|1|1\s*,\s*1|true\s*,\s*true)\s*\)"
+    r"(?:\s*\.\s*\w+\s*\(\s*(?:true|1)?\s*\))?|\bassert (?:True|1)\b"
+)
+_LIKE_JAVASCRIPT: Final = ("typescript", "tsx")
+_TEXTS: Final = "[(comment) (string)] @x"
+
+
+def asserts(tests: str, grammar: str) -> bool:
+    """Whether tests assert something that the code could fail.
+
+    >>> asserts("def test_f():\\n    f(1)\\n    assert True", "python"), asserts("assert f(1) == 2", "python")
+    (False, True)
+    """
+    language = "JavaScript" if grammar in _LIKE_JAVASCRIPT else "C++" if grammar == "c" else _linguist(grammar)
+    return can_fail(language, _TRIVIAL.sub("0", tests))
+
+
+def redefines(code: str, grammar: str, name: str) -> bool:
+    """Whether code defines a function of this name itself."""
+    if grammar == "python" and re.search(rf"^{re.escape(name)}\s*=\s*lambda\b", code, re.M):
+        return True
+    return name in _functions(code, grammar)
+
+
+def defines_like(code: str, grammar: str, name: str) -> bool:
+    """Whether code defines a function of this name, in any language's style; true where functions can't be found.
+
+    >>> defines_like("func IsEven(n int) bool { return n%2 == 0 }", "go", "is_even")
+    True
+    """
+    if grammar not in SYMBOL_GRAMMARS:
+        return True
+    return _plain(name) in map(_plain, _functions(code, grammar))
+
+
+def code_alone(code: str, grammar: str) -> str:
+    """The code without its comments and texts."""
+    source = parse(code.encode("utf-8", "replace"), "python") if grammar == "python" else None
+    if source is None:
+        return code_of(code, _linguist(grammar))
+    return _without(source, [(n.start_byte, n.end_byte) for n in captures(source, _TEXTS).get("x", [])])
+
+
+def _without(source: Source, spans: Sequence[tuple[int, int]]) -> str:
+    kept, at = [], 0
+    for start, end in spans:
+        kept.append(source.data[at:start])
+        at = max(at, end)
+    return b" ".join([*kept, source.data[at:]]).decode("utf-8", "replace")
+
+
+def _functions(code: str, grammar: str) -> list[str]:
+    source = parse(code.encode("utf-8", "replace"), grammar) if grammar in SYMBOL_GRAMMARS else None
+    symbols = find_symbols(source, facts=False) if source is not None else []
+    return [one.name for one in symbols if one.kind in ("function", "method")]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _linguist(grammar: str) -> str:
+    found = find_language(grammar)
+    return "" if found is None else found.name
+
+
+# --- repairs -----------------------------------------------------------------------------------------
+
+MOST_CHANGES: Final = 40  # more places than these aren't tried one by one
+
+
+def changes_only_faults(code: str, original: str, grammar: str) -> bool:
+    """Whether each change of a repaired file is needed: with its old lines put back, the file doesn't parse.
+
+    Blank lines and blanks at the ends of lines don't count.
+    """
+    old, new = ([line.rstrip() for line in text.splitlines() if line.strip()] for text in (original, code))
+    changes = list(itertools.islice(_changes(old, new), MOST_CHANGES))
+    return not any(parses("\n".join([*new[: c[2]], *old[c[0] : c[1]], *new[c[3] :]]) + "\n", grammar) for c in changes)
+
+
+def _changes(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """The smallest changed ranges of lines: `old[a:b]` became `new[c:d]`."""
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        if b - a == d - c:
+            yield from ((a + i, a + i + 1, c + i, c + i + 1) for i in range(b - a))
+        elif kind == "replace" and (b - a) * (d - c) <= _MOST_PAIRS:
+            yield from _paired(old, new, (a, b), (c, d))
+        else:
+            yield a, b, c, d
+
+
+_MOST_PAIRS: Final = 400
+_LIKE: Final = 0.6  # a line as similar as this is the same line, changed
+
+
+def _paired(
+    old: Sequence[str], new: Sequence[str], olds: tuple[int, int], news: tuple[int, int]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Unequal numbers of lines as lines that were changed, taken out and put in."""
+    at, end = news
+    for i in range(*olds):
+        alike = [(checks.edit_similarity(new[j].strip(), old[i].strip()), -j) for j in range(at, end)]
+        similarity, j = max(alike, default=(0.0, 0))
+        if similarity < _LIKE:
+            yield i, i + 1, at, at
+            continue
+        yield from ((i, i, k, k + 1) for k in range(at, -j))
+        yield i, i + 1, -j, 1 - j
+        at = 1 - j
+    yield from ((olds[1], olds[1], k, k + 1) for k in range(at, end))
+
+
+# --- texts -------------------------------------------------------------------------------------------
+
+# "Please share the code", "To explain this, I need to see its code", "I don't see any code", "you haven't included it".
+_GIVE: Final = r"\b(?:provide|share|paste|post|send|show|include|see|supply|upload)\b"
+_THE_CODE: Final = r"(?:(?!\bonly\b)[^.!?]){0,60}\b(?:code|functions?|methods?|class|implementation|snippet|file|it)\b"
+_ASKED: Final = r"(?:\A|[.!?,;]\s+)\W*(?:please|could you|can you|would you|kindly|once you)\b[^.!?]{0,40}"
+_NOT: Final = r"(?:\s*n['\u2019]t| not)"
+_HERE: Final = r"\b(?:your|message|prompt|question|here|provided|attached)\b"
+_ASKS: Final = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        rf"{_ASKED}{_GIVE}{_THE_CODE}",
+        rf"\bi(?:['\u2019]d| would)? (?:need|have) to {_GIVE}{_THE_CODE}",
+        rf"\bi (?:do{_NOT}|can{_NOT}|cannot|can['\u2019]t) (?:see|find|have)\b\W+(?:\w+\W+){{0,3}}(?:code|snippet)\b",
+        rf"\bthere (?:is|was) no (?:code|snippet)\b[^.!?]{{0,40}}{_HERE}",
+        rf"\byou (?:(?:have|did){_NOT}|forgot to) (?:\w+ ){{0,2}}(?:provide|include|share|paste|attach)",
+        rf"\b(?:code|snippet)\b[^.!?]{{0,20}}\b(?:was|were|is){_NOT} (?:\w+ )?(?:provid|includ|shar|past|attach)ed\b"
+        rf"[^.!?]{{0,30}}{_HERE}",
+    )
+)
+
+
+def asks_for_code(text: str) -> bool:
+    """Whether a text asks for the code that it should be about.
+
+    >>> asks_for_code("Please provide the code of the function."), asks_for_code("Adds both numbers.")
+    (True, False)
+    """
+    return any(pattern.search(text) for pattern in _ASKS)
+
+
+def texts_of(found: Any) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict | list):
+        for value in found.values() if isinstance(found, dict) else found:
+            yield from texts_of(value)
+
+
+_LINE: Final = re.compile(r"(?:on |at )?(?:lines?|l\.?) ?#?(\d+)(?:\s*(?:-|to|\u2013)\s*(\d+))?", re.I)
+_LINE_NUMBER: Final = re.compile(r"\A\s*(?:lines?\s*)?\d+\s*[:|]\s*", re.I)
+_SPACE: Final = re.compile(r"\s+")
+
+
+def quotes(found: Any, field: str, code: str) -> bool:
+    """Whether what stands in a field of a JSON object, or of each in a list, stands in the code."""
+    items = found if isinstance(found, list) else [found]
+    given = [item[field] for item in items if isinstance(item, dict) and isinstance(item.get(field), str)]
+    return all(_stands_in(text, code) for text in given)
+
+
+def _stands_in(quoted: str, code: str) -> bool:
+    text = quoted.strip().strip("`").strip()
+    named = _LINE.fullmatch(text)
+    if named is not None:
+        return all(1 <= int(number) <= code.count("\n") + 1 for number in named.groups() if number)
+    at, bare = 0, _SPACE.sub("", code)
+    for part in re.split(r"\.\.\.|\u2026", _LINE_NUMBER.sub("", text)):
+        wanted = _SPACE.sub("", part).rstrip(";,")
+        place = bare.find(wanted, at)
+        is_word = re.fullmatch(r"\w+", part.strip()) is not None
+        if place < 0 or (is_word and re.search(rf"(?<!\w){wanted}(?!\w)", code) is None):
+            return False
+        at = place + len(wanted)
+    return True
+
+
+# A text as similar as this, or with no more beside the other one, says the same.
+_SAME: Final = 0.8
+_LEAST_OWN_CHARS: Final = 20
+
+
+def says_the_same(first: Any, second: Any) -> bool:
+    """Whether the second of two texts adds nothing to the first.
+
+    >>> says_the_same("What is it?", "What is it"), says_the_same("What is it?", "What is it? A number of hours.")
+    (True, False)
+    """
+    if not isinstance(first, str) or not isinstance(second, str):
+        return False
+    one, other = (" ".join(re.findall(r"\w+", text.lower())) for text in (first, second))
+    if not one or one == other or checks.edit_similarity(one, other) >= _SAME:
+        return bool(one)
+    return one in other and len(other.replace(one, "", 1).strip()) < _LEAST_OWN_CHARS
