@@ -38,7 +38,7 @@ def dataset_card(summary: Mapping[str, Any], schema: pa.Schema, options: Mapping
         _results(summary),
         _columns(schema),
         _counts(summary),
-        middles_section(summary["counts"]),
+        middles_section(summary["counts"], max(1, len(summary.get("editions", ())))),
         _editions(summary),
         _terms(terms_of(summary, schema, options)),
         _again(summary),

@@ -16,11 +16,12 @@ _ALL: Final = "all"
 _OTHER: Final = "other"
 
 
-def middles_section(counts: Mapping[str, int]) -> Iterator[str]:
+def middles_section(counts: Mapping[str, int], editions: int = 1) -> Iterator[str]:
     """The section's lines; none if the counts have no middles.
 
     Args:
         counts: The job's counts, among them those of `transforms.packing.middles`.
+        editions: Of how many editions they are the sum.
     """
     groups: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for name, count in counts.items():
@@ -30,6 +31,9 @@ def middles_section(counts: Mapping[str, int]) -> Iterator[str]:
     if not groups["kind"]:
         return
     yield from ("## Middles", "")
+    if editions > 1:
+        yield f"Of all that was packed in {editions} editions, rows that later ones have replaced or dropped among it."
+        yield ""
     yield from _rates(groups["language"])
     yield ""
     yield from _kinds(groups["kind"])

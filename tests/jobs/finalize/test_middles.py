@@ -48,3 +48,10 @@ def test_rare_languages_are_told_together():
     shown = [line for line in lines if line.startswith("| L")]
     assert len(shown) == MOST_LANGUAGES
     assert any(line.startswith("| other | ") for line in lines)
+
+
+def test_the_counts_of_several_editions_are_said_to_be_their_sum():
+    one, both = (list(middles_section(COUNTS, editions)) for editions in (1, 2))
+    assert [line for line in both if line not in one] == [
+        "Of all that was packed in 2 editions, rows that later ones have replaced or dropped among it."
+    ]
