@@ -27,7 +27,7 @@ _GOODBYE = re.compile(
 )
 # Placeholder texts: editors' templates, and models that return one.
 _TEMPLATE = re.compile(
-    r"\A\W*(?-i:TODO|FIXME|TBD|XXX)\b|(?<!\w)_(?:summary|description|type)_(?!\w)|"
+    r"\A\W*(?-i:TODO|FIXME|TBD|XXX)\b|"
     r"\A\W*(?:description|summary|docstring|documentation)"
     r"(?: (?:of|for)(?: the)? (?:function|method|class|module))?(?: goes)?(?: here)?\W*\Z|"
     # A text that says that there is none.
@@ -42,6 +42,7 @@ _TEMPLATE = re.compile(
     r"\A\W*(?:this|the) (?:function|method|class) (?:does|performs) (?:something|stuff|things)\W*\Z",
     re.I,
 )
+_TO_FILL_IN: Final = re.compile(r"(?<!\w)_(?:summary|description|type)_(?!\w)", re.I)
 _REFUSAL = re.compile(
     r"^\W*(?:i(?:['\u2019]m| am) (?:sorry|unable|not able|not sure|afraid)|"
     r"i (?:can(?:not|['\u2019]t)|could not|couldn['\u2019]t|do not|don['\u2019]t|won['\u2019]t)|"
@@ -81,6 +82,7 @@ _SMALL_WORDS = """
     javadoc jsdoc tsdoc kdoc rustdoc godoc description summary
 """
 _AROUND_A_NAME: Final = frozenset(_SMALL_WORDS.split())
+_AROUND_CHARS: Final = 200  # a text that is longer than the name by so much says more
 # `Documentation for ...`
 _ABOUT: Final = re.compile(
     r"\A\W*(?:the )?(?:documentation|docs?|docstring|comment|description|summary|\w*docs?) (?:for|of) ", re.I
@@ -128,7 +130,7 @@ def is_template(text: str) -> bool:
     >>> is_template("_summary_"), is_template("TODO: describe it."), is_template("Summary of all sales.")
     (True, True, False)
     """
-    return _TEMPLATE.search(text) is not None
+    return _TEMPLATE.match(text) is not None or _TO_FILL_IN.search(text) is not None
 
 
 def is_refusal(text: str) -> bool:
@@ -240,7 +242,7 @@ def repeats_name(name: str, text: str) -> bool:
     >>> repeats_name("readTheFile", "Read the file."), repeats_name("area", "Area of a rectangle.")
     (True, False)
     """
-    if not name:
+    if not name or len(text) > 2 * len(name) + _AROUND_CHARS:
         return False
     parts = [part.lower() for part in _NAME_PARTS.findall(_HUMP.sub(" ", name))]
     words = [word.lower() for word in _WORDS.findall(_ABOUT.sub("", text))]
