@@ -7,6 +7,7 @@ its last lines (`is_windowed`). Built-in tasks are in `transforms/tasks/annotati
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -312,8 +313,7 @@ class AnnotateTask(AnnotateSettings):
         return code if isinstance(code, str) else None
 
     def _answer_language(self, language: str) -> str:
-        written = render(self.spec.answer.language, {"language": language, **self.spec.params})
-        return grammar_name(written) or language
+        return _answer_language(self.spec.answer.language, language, tuple(self.spec.params.items()))
 
     def _required(self, code: str | None) -> list[str]:
         """The checks that an answer must pass: all that apply to an answer of this kind."""
@@ -405,6 +405,12 @@ class AnnotateTask(AnnotateSettings):
                 contents.says_the_same(one, other) for one, other in itertools.pairwise(fields)
             )
         return verdicts
+
+
+@functools.lru_cache(maxsize=64)  # a rendering takes longer than the other checks of a short answer
+def _answer_language(template: str, language: str, params: tuple[tuple[str, str], ...]) -> str:
+    written = render(template, {"language": language, **dict(params)})
+    return grammar_name(written) or language
 
 
 def _target_name(kind: str, symbol: Symbol | None) -> str:
