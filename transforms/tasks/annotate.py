@@ -62,6 +62,7 @@ REASONS: Final = {
     "length_in_bounds": "length_out_of_bounds",
     "parses": "does_not_parse",
     "mentions_name": "name_not_mentioned",
+    "near_the_original": "too_far_from_original",
     "asserts": "asserts_nothing",
     "leaves_the_target": "redefines_target",
     "translates_the_target": "other_function",
@@ -71,7 +72,6 @@ REASONS: Final = {
     "fields_differ": "repeats_the_question",
     "matches": "pattern_not_found",
     "no_unwanted_match": "unwanted_pattern",
-    "near_the_original": "too_far_from_original",
     "not_a_copy": "copy_of_original",
 }
 # What an answer says of its target (`transforms.tasks.contents`).
