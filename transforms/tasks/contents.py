@@ -239,7 +239,7 @@ _LEAST_OWN_CHARS: Final = 20
 def says_the_same(first: Any, second: Any) -> bool:
     """Whether the second of two texts adds nothing to the first.
 
-    >>> says_the_same("What is it?", "What is it"), says_the_same("What is it?", "The hours since midnight, as a number.")
+    >>> says_the_same("What is it?", "What is it"), says_the_same("What is it?", "The hours since midnight, a number.")
     (True, False)
     """
     if not isinstance(first, str) or not isinstance(second, str):
