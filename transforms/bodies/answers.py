@@ -11,6 +11,7 @@ from transforms.bodies.beside import names_beside
 from transforms.bodies.holes import BODY_LANGUAGES, BodyHole, body_hole, is_expression
 from transforms.languages.syntax import Source, captures, parse
 from transforms.symbols import Symbol, find_symbols
+from transforms.symbols.grammars import SYMBOL_GRAMMARS
 
 
 def body_of_answer(code: str, grammar: str, symbol: Symbol, file: Source) -> str:
@@ -34,8 +35,7 @@ def body_of_answer(code: str, grammar: str, symbol: Symbol, file: Source) -> str
     if not fitting:
         raise RecordError("signature_changed", "the answer's function has different parameters")
     own, hole = _with_body(source, fitting)
-    place = body_hole(file, symbol)
-    kept = (file.data[: place.start] + b"\n" + file.data[place.end :]).decode()
+    kept = _code_around(file, body_hole(file, symbol))
     if missing := names_beside(source, symbols, own, hole, kept):
         raise RecordError(
             "needs_other_code", f"it uses {len(missing)} names that the answer defines outside the function"
@@ -77,6 +77,17 @@ def _with_body(source: Source, fitting: Sequence[Symbol]) -> tuple[Symbol, BodyH
         except RecordError:
             continue
     return fitting[-1], body_hole(source, fitting[-1])
+
+
+def _code_around(file: Source, hole: BodyHole) -> str:
+    """The file's text without its comments, whose words are no names of it, and without the body that is replaced."""
+    kinds = " ".join(f"({kind})" for kind in sorted(SYMBOL_GRAMMARS[file.grammar].comments))
+    spans = [(node.start_byte, node.end_byte) for node in captures(file, f"[{kinds}] @x").get("x", [])]
+    parts, at = [], 0
+    for start, end in sorted([*spans, (hole.start, hole.end)]):
+        parts.append(file.data[at : max(at, start)])
+        at = max(at, end)
+    return b"\n".join([*parts, file.data[at:]]).decode()
 
 
 def _parameters(found: Symbol, symbol: Symbol, grammar: str) -> list[str]:

@@ -114,7 +114,7 @@ def names_beside(source: Source, symbols: Sequence[Symbol], own: Symbol, hole: B
         symbols: Its symbols.
         own: The function that was asked for, among them.
         hole: Its body.
-        file: The text of the file that takes the body, without the body that it has.
+        file: The code of the file that takes the body, without comments and the body that it has.
     """
     body = source.data[hole.start : hole.end].decode()
     used = set(_NAME.findall(body)) - {parameter.name for parameter in own.parameters}

@@ -7,6 +7,7 @@ its last lines (`is_windowed`). Built-in tasks are in `transforms/tasks/annotati
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -61,6 +62,7 @@ REASONS: Final = {
     "length_in_bounds": "length_out_of_bounds",
     "parses": "does_not_parse",
     "mentions_name": "name_not_mentioned",
+    "near_the_original": "too_far_from_original",
     "asserts": "asserts_nothing",
     "leaves_the_target": "redefines_target",
     "translates_the_target": "other_function",
@@ -70,7 +72,6 @@ REASONS: Final = {
     "fields_differ": "repeats_the_question",
     "matches": "pattern_not_found",
     "no_unwanted_match": "unwanted_pattern",
-    "near_the_original": "too_far_from_original",
     "not_a_copy": "copy_of_original",
 }
 # What an answer says of its target (`transforms.tasks.contents`).
@@ -312,8 +313,7 @@ class AnnotateTask(AnnotateSettings):
         return code if isinstance(code, str) else None
 
     def _answer_language(self, language: str) -> str:
-        written = render(self.spec.answer.language, {"language": language, **self.spec.params})
-        return grammar_name(written) or language
+        return _answer_language(self.spec.answer.language, language, tuple(self.spec.params.items()))
 
     def _required(self, code: str | None) -> list[str]:
         """The checks that an answer must pass: all that apply to an answer of this kind."""
@@ -405,6 +405,12 @@ class AnnotateTask(AnnotateSettings):
                 contents.says_the_same(one, other) for one, other in itertools.pairwise(fields)
             )
         return verdicts
+
+
+@functools.lru_cache(maxsize=64)  # a rendering takes longer than the other checks of a short answer
+def _answer_language(template: str, language: str, params: tuple[tuple[str, str], ...]) -> str:
+    written = render(template, {"language": language, **dict(params)})
+    return grammar_name(written) or language
 
 
 def _target_name(kind: str, symbol: Symbol | None) -> str:

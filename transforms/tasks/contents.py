@@ -22,10 +22,10 @@ from transforms import checks
 from transforms.evaluation.programs.layouts import code_of
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
-from transforms.languages.syntax import Source, captures, parse
+from transforms.languages.syntax import parse
 from transforms.symbols import find_symbols
 from transforms.symbols.grammars import SYMBOL_GRAMMARS
-from transforms.verification.assertions import can_fail
+from transforms.verification.assertions import PYTHON_ASSERTS, PYTHON_RAISES, can_fail
 
 # --- code --------------------------------------------------------------------------------------------
 
@@ -35,7 +35,11 @@ _TRIVIAL: Final = re.compile(
     r"(?:\s*\.\s*\w+\s*\(\s*(?:true|1)?\s*\))?|\bassert (?:True|1)\b"
 )
 _LIKE_JAVASCRIPT: Final = ("typescript", "tsx")
-_TEXTS: Final = "[(comment) (string)] @x"
+# Python's words for it, as they stand in code without comments and texts: a parse would take most of a verdict's time.
+_PYTHON_FAILS: Final = re.compile(rf"\b(?:{PYTHON_ASSERTS.pattern}|{PYTHON_RAISES.pattern})\b")
+_PYTHON_TEXTS: Final = re.compile(
+    r"""(?P<quotes>"{3}|'{3}).*?(?P=quotes)|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|#[^\n]*""", re.S
+)
 
 
 def asserts(tests: str, grammar: str) -> bool:
@@ -44,15 +48,25 @@ def asserts(tests: str, grammar: str) -> bool:
     >>> asserts("def test_f():\\n    f(1)\\n    assert True", "python"), asserts("assert f(1) == 2", "python")
     (False, True)
     """
-    language = "JavaScript" if grammar in _LIKE_JAVASCRIPT else "C++" if grammar == "c" else _linguist(grammar)
-    return can_fail(language, _TRIVIAL.sub("0", tests))
+    bare = _TRIVIAL.sub("0", tests)
+    if grammar == "python":
+        return _PYTHON_FAILS.search(code_alone(bare, grammar)) is not None
+    return can_fail(
+        "JavaScript" if grammar in _LIKE_JAVASCRIPT else "C++" if grammar == "c" else _linguist(grammar), bare
+    )
+
+
+# How a function is defined after a word for it; without one, a name, parameters and a bracket.
+_BY_WORD: Final = re.compile(r"\b(?:def|func|fun|fn|function)\s+(?:\([^)]*\)\s*|<[^>]*>\s*|[\w.]+\.)?(\w+)")
 
 
 def redefines(code: str, grammar: str, name: str) -> bool:
     """Whether code defines a function of this name itself."""
-    if grammar == "python" and re.search(rf"^{re.escape(name)}\s*=\s*lambda\b", code, re.M):
-        return True
-    return name in _functions(code, grammar)
+    wanted = re.escape(name)
+    if grammar == "python":
+        return re.search(rf"^\s*(?:(?:async\s+)?def\s+{wanted}\b|{wanted}\s*=\s*lambda\b)", code, re.M) is not None
+    may_be = rf"\b(?:func|fun|fn|function|const|let|var)\b[^;{{}}=]*\b{wanted}\b|\b{wanted}\s*\([^;{{}}]*\)[^;{{}}]*\{{"
+    return re.search(may_be, code) is not None and name in _functions(code, grammar)
 
 
 def defines_like(code: str, grammar: str, name: str) -> bool:
@@ -61,25 +75,14 @@ def defines_like(code: str, grammar: str, name: str) -> bool:
     >>> defines_like("func IsEven(n int) bool { return n%2 == 0 }", "go", "is_even")
     True
     """
-    if grammar not in SYMBOL_GRAMMARS:
+    if grammar not in SYMBOL_GRAMMARS or _plain(name) in map(_plain, _BY_WORD.findall(code)):
         return True
     return _plain(name) in map(_plain, _functions(code, grammar))
 
 
 def code_alone(code: str, grammar: str) -> str:
     """The code without its comments and texts."""
-    source = parse(code.encode("utf-8", "replace"), "python") if grammar == "python" else None
-    if source is None:
-        return code_of(code, _linguist(grammar))
-    return _without(source, [(n.start_byte, n.end_byte) for n in captures(source, _TEXTS).get("x", [])])
-
-
-def _without(source: Source, spans: Sequence[tuple[int, int]]) -> str:
-    kept, at = [], 0
-    for start, end in spans:
-        kept.append(source.data[at:start])
-        at = max(at, end)
-    return b" ".join([*kept, source.data[at:]]).decode("utf-8", "replace")
+    return _PYTHON_TEXTS.sub(" ", code) if grammar == "python" else code_of(code, _linguist(grammar))
 
 
 def _functions(code: str, grammar: str) -> list[str]:
@@ -109,6 +112,8 @@ def changes_only_faults(code: str, original: str, grammar: str) -> bool:
     """
     old, new = ([line.rstrip() for line in text.splitlines() if line.strip()] for text in (original, code))
     changes = list(itertools.islice(_changes(old, new), MOST_CHANGES))
+    if len(changes) == 1:
+        return True  # without it, the file is the one that didn't parse
     return not any(parses("\n".join([*new[: c[2]], *old[c[0] : c[1]], *new[c[3] :]]) + "\n", grammar) for c in changes)
 
 
@@ -154,16 +159,27 @@ _THE_CODE: Final = r"(?:(?!\bonly\b)[^.!?]){0,60}\b(?:code|functions?|methods?|c
 _ASKED: Final = r"(?:\A|[.!?,;]\s+)\W*(?:please|could you|can you|would you|kindly|once you)\b[^.!?]{0,40}"
 _NOT: Final = r"(?:\s*n['\u2019]t| not)"
 _HERE: Final = r"\b(?:your|message|prompt|question|here|provided|attached)\b"
+# Each with what must stand in the text, in lower case, before it is worth the search.
 _ASKS: Final = tuple(
-    re.compile(pattern, re.I)
-    for pattern in (
-        rf"{_ASKED}{_GIVE}{_THE_CODE}",
-        rf"\bi(?:['\u2019]d| would)? (?:need|have) to {_GIVE}{_THE_CODE}",
-        rf"\bi (?:do{_NOT}|can{_NOT}|cannot|can['\u2019]t) (?:see|find|have)\b\W+(?:\w+\W+){{0,3}}(?:code|snippet)\b",
-        rf"\bthere (?:is|was) no (?:code|snippet)\b[^.!?]{{0,40}}{_HERE}",
-        rf"\byou (?:(?:have|did){_NOT}|forgot to) (?:\w+ ){{0,2}}(?:provide|include|share|paste|attach)",
-        rf"\b(?:code|snippet)\b[^.!?]{{0,20}}\b(?:was|were|is){_NOT} (?:\w+ )?(?:provid|includ|shar|past|attach)ed\b"
-        rf"[^.!?]{{0,30}}{_HERE}",
+    (words, re.compile(pattern))
+    for words, pattern in (
+        (("please", "could you", "can you", "would you", "kindly", "once you"), rf"{_ASKED}{_GIVE}{_THE_CODE}"),
+        (("need to", "have to"), rf"\bi(?:['\u2019]d| would)? (?:need|have) to {_GIVE}{_THE_CODE}"),
+        (
+            ("i do", "i can"),
+            rf"\bi (?:do{_NOT}|can{_NOT}|cannot|can['\u2019]t) (?:see|find|have)\b"
+            r"\W+(?:\w+\W+){0,3}(?:code|snippet)\b",
+        ),
+        (("there is no", "there was no"), rf"\bthere (?:is|was) no (?:code|snippet)\b[^.!?]{{0,40}}{_HERE}"),
+        (
+            ("you have", "you did", "you forgot"),
+            rf"\byou (?:(?:have|did){_NOT}|forgot to) (?:\w+ ){{0,2}}(?:provide|include|share|paste|attach)",
+        ),
+        (
+            ("provided", "included", "shared", "pasted", "attached"),
+            rf"\b(?:code|snippet)\b[^.!?]{{0,20}}\b(?:was|were|is){_NOT} (?:\w+ )?"
+            rf"(?:provid|includ|shar|past|attach)ed\b[^.!?]{{0,30}}{_HERE}",
+        ),
     )
 )
 
@@ -174,7 +190,8 @@ def asks_for_code(text: str) -> bool:
     >>> asks_for_code("Please provide the code of the function."), asks_for_code("Adds both numbers.")
     (True, False)
     """
-    return any(pattern.search(text) for pattern in _ASKS)
+    lower = text.lower()
+    return any(any(word in lower for word in words) and pattern.search(lower) for words, pattern in _ASKS)
 
 
 def texts_of(found: Any) -> Iterator[str]:
@@ -222,7 +239,7 @@ _LEAST_OWN_CHARS: Final = 20
 def says_the_same(first: Any, second: Any) -> bool:
     """Whether the second of two texts adds nothing to the first.
 
-    >>> says_the_same("What is it?", "What is it"), says_the_same("What is it?", "What is it? A number of hours.")
+    >>> says_the_same("What is it?", "What is it"), says_the_same("What is it?", "The hours since midnight, a number.")
     (True, False)
     """
     if not isinstance(first, str) or not isinstance(second, str):

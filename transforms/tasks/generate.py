@@ -134,7 +134,7 @@ class GenerateTask(GenerateSettings):
     job_seed: int = 0
 
     name = "generate"
-    template_version = "generate-4"
+    template_version = "generate-5"
 
     def __post_init__(self) -> None:
         super().__post_init__()

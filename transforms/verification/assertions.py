@@ -40,8 +40,8 @@ _RAISES: Final[Mapping[str, str]] = {
     "Kotlin": r"\bthrow\b|\b(?:check|checkNotNull|require|requireNotNull|error|exitProcess|TODO)\s*[({]",
     "Rust": r"\b(?:panic|unreachable)!|\bprocess\s*::\s*(?:exit|abort)\b|\bshould_panic\b|\bErr\s*\(",
 }
-_PYTHON_ASSERTS: Final = re.compile(r"assert|assert_?[A-Z_a-z]\w*|fail\w*|raises|warns")
-_PYTHON_RAISES: Final = re.compile(r"raise|_?exit|abort")
+PYTHON_ASSERTS: Final = re.compile(r"assert|assert_?[A-Z_a-z]\w*|fail\w*|raises|warns")
+PYTHON_RAISES: Final = re.compile(r"raise|_?exit|abort")
 # What assertions are known by besides their code: an example's expected output, the module whose functions they are.
 _BESIDES: Final = {
     "Go": re.compile(r"^\s*//\s*(?:Unordered )?output:", re.M | re.I),
@@ -59,7 +59,7 @@ def can_fail(language: str, tests: str) -> bool:
     (False, True)
     """
     if language == "Python":
-        return _has_python(_PYTHON_ASSERTS, tests) or _has_python(_PYTHON_RAISES, tests)
+        return _has_python(PYTHON_ASSERTS, tests) or _has_python(PYTHON_RAISES, tests)
     besides = _BESIDES.get(language)
     if besides is not None and besides.search(tests):
         return True
@@ -77,7 +77,7 @@ def have_failed(language: str, tests: str, verdict: Verdict) -> bool:
     if verdict.passed:
         return False
     said = f"{verdict.stdout}\n{verdict.stderr}"
-    raises = _has_python(_PYTHON_RAISES, tests) if language == "Python" else _has(_RAISES, language, tests)
+    raises = _has_python(PYTHON_RAISES, tests) if language == "Python" else _has(_RAISES, language, tests)
     if verdict.reason in _BY_RAISING and raises:
         return True
     if language == "Go":

@@ -56,6 +56,18 @@ def test_a_name_that_only_the_old_body_had_is_missing():
         body_of_answer(answer, "java", symbol, source)
 
 
+def test_a_word_of_a_comment_is_no_name_that_the_file_has():
+    source, symbol = read(
+        "/** Counts words. */\nfunction count(text: string): number {\n  return 1;\n}\n", "typescript", "count"
+    )
+    answer = "type Counts = number;\nfunction count(text: string): number {\n  const n: Counts = 2;\n  return n;\n}\n"
+    with pytest.raises(RecordError, match="needs_other_code"):
+        body_of_answer(answer, "typescript", symbol, source)
+    known = parse(b"type Counts = number;\n" + source.data, "typescript")
+    again = next(one for one in find_symbols(known) if one.name == "count")
+    assert body_of_answer(answer, "typescript", again, known).startswith("const n")
+
+
 def test_several_statements_do_not_become_an_expression():
     source, symbol = read("fun f(n: Int) = n + 1\n", "kotlin", "f")
     assert body_of_answer("fun f(n: Int): Int {\n  return n + 2\n}\n", "kotlin", symbol, source) == "n + 2"
