@@ -64,6 +64,13 @@ def pack(corpus, output, *more, code=0):
     assert main([*words, *more]) == code
 
 
+def test_a_dry_run_packs_a_sample_although_nothing_is_grouped(tmp_path, rows, capfd):
+    pack(write_corpus(tmp_path / "corpus", rows), tmp_path / "out", "--dry_run")
+    told = capfd.readouterr().out
+    assert " kept, 0 rejected" in told and "raised" not in told
+    assert not (tmp_path / "out").exists()
+
+
 def packed_here(corpus, job_dir, content_filter=None, workers=0, counts=None):
     """The job's output without the job framework: grouped, then each row group packed. Rows and rejected records."""
     settings = GroupSettings(workers=workers)

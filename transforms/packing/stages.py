@@ -88,9 +88,10 @@ class PackStages:
 
         Args:
             unit: The unit.
-            table: Its rows.
+            table: Its rows, grouped; those of a sample aren't, so they are packed in the order that they have.
             row_numbers: For each row of the table, its number in the unit.
         """
+        table = _with_places(table)
         rejected: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
         names = texts_of(table, resolve_columns(table.schema, self.columns).repo_name)
@@ -210,3 +211,11 @@ def load_tokenizer(path: str) -> Tokenizer:
 
 
 _NO_PATH: Final = Rejection("read", "no_path", "a file without a path can't be placed in its repository")
+
+
+def _with_places(table: pa.Table) -> pa.Table:
+    """The table with the columns of a grouped one: each row in its place, none with known imports."""
+    if POSITION in table.column_names:
+        return table
+    table = table.append_column(POSITION, pa.array(range(table.num_rows), pa.int64()))
+    return table.append_column(IMPORTS, pa.array([[]] * table.num_rows, pa.list_(pa.int64())))
