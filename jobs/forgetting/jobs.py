@@ -99,7 +99,7 @@ class JobOutput:
 
     def _search_twins(self, found: Found, selection: Selection, rejected: Sequence[str]) -> None:
         """Finds what `dedup` keeps of rows that are to be forgotten: also of those that no shard has anymore."""
-        for number, places in RowLists(self.output, found.listed, selection).places().items():
+        for number, places in RowLists(self.output, found.listed, selection, found.identities).places().items():
             found.listed[number] |= places
         twins = Twins(self.output, found.listed, selection.paths)
         for path in rejected:
@@ -137,7 +137,7 @@ class JobOutput:
             repository = repository_column(self.job.final_schema, self.job.columns.get("repo_name"))
             renew_notice(change, self.output, found, repository)
             self._write_lists(change, found, asked)
-            RowLists(self.output, found.listed, asked.selection()).purge(change)
+            RowLists(self.output, found.listed, asked.selection(), found.identities).purge(change)
             Twins(self.output, found.listed, frozenset(asked.paths)).purge(change)
             renewal.write(change)
             if plan.plan_id != self.plan.plan_id:

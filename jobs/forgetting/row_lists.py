@@ -5,8 +5,9 @@
     _job/editions/N/dead.parquet         what left the dataset with it                   these without their hashes
 
 Lists have repositories and contents as hashes only. A row is found by its place, as its shard or record tells it, or
-by these hashes: it may be in no shard anymore. In `dead.parquet` the place stays, since by it a row is found when a
-shard is written again. Lists of the rows that units read also tell the repositories of rejected records.
+by these hashes: it may be in no shard anymore, and packed rows tell no places. In `dead.parquet` the place stays, since
+by it a row is found when a shard is written again. Lists of the rows that units read also tell the repositories of
+rejected records.
 
 Cost: one pass over the lists, about 30 bytes a row; a byte a row in memory.
 """
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 from jobs import storage
 from jobs.finalize.rewriting import Rewriting
 from jobs.storage.folders import JobFolder, OutputFolder
-from transforms.growth.identity import HASH_BYTES
+from transforms.growth.identity import HASH_BYTES, Identity
 from transforms.opt_out.hashed import HashedOptOut
 from transforms.opt_out.lists import OptOut
 from transforms.opt_out.selection import Selection
@@ -43,11 +44,13 @@ class RowLists:
         output: The output, of that edition.
         listed: By edition, the places of rows to be forgotten.
         selection: What is to be forgotten.
+        identities: Key and content of further rows to be forgotten: those of parts of packed rows, which tell no place.
     """
 
     output: OutputFolder
     listed: Mapping[int, Set[Place]]
     selection: Selection
+    identities: Set[Identity] = frozenset()
 
     def places(self) -> dict[int, set[Place]]:
         """By edition, the places of rows in the lists that are to be forgotten."""
@@ -90,6 +93,9 @@ class RowLists:
         found = pa.array(
             (place in self.listed.get(number, ()) for number, place in zip(editions, places, strict=True)), pa.bool_()
         )
+        if self.identities:
+            told = zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True)
+            found = pc.or_(found, pa.array([one in self.identities for one in told], pa.bool_()))
         hashes = [bytes.fromhex(one)[:HASH_BYTES] for one in self.selection.sha256s]
         if hashes:
             found = pc.or_(found, pc.is_in(table["content"], pa.array(hashes, table.schema.field("content").type)))

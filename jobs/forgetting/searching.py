@@ -25,6 +25,7 @@ from jobs.storage.folders import DATA, REJECTED, OutputFolder
 from jobs.storage.parquet import open_parquet
 from model.errors import ConfigError
 from transforms.duplicates.known_text import copied_files
+from transforms.growth.identity import Identity, identity_of
 from transforms.opt_out.rows import NO_REPOSITORIES, is_packed
 from transforms.opt_out.selection import PARTS, File, FileColumns, Selection, files_of
 from transforms.scanning.policy import VERBATIM_COPY
@@ -47,6 +48,7 @@ class Found:
         listed: By edition, the source rows that are themselves to be forgotten, kept or rejected: also those that go
             from lists of rows.
         files: The files that these rows come from, by which derived datasets are searched.
+        identities: Of files to be forgotten in rows without a place (packed ones), key and content as lists have them.
         lacks_blobs: Whether blobs are looked for that rows don't tell.
         emptied: Earlier editions of which no row is left.
         unknown: Rejected records whose repository or blob nobody can tell.
@@ -59,6 +61,7 @@ class Found:
     places: set[Place] = field(default_factory=set)
     listed: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
     files: set[File] = field(default_factory=set)
+    identities: set[Identity] = field(default_factory=set)
     lacks_blobs: bool = False
     emptied: tuple[int, ...] = ()
     unknown: int = 0
@@ -87,6 +90,7 @@ class Found:
         """Adds what was found in the shards of another edition."""
         self.gone |= other.gone
         self.files |= other.files
+        self.identities |= other.identities
         self.listed |= other.listed
         self.lacks_blobs |= other.lacks_blobs
         self.unknown += other.unknown
@@ -208,14 +212,16 @@ def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.Tab
 
 def _search_table(table: pa.Table, columns: FileColumns, selection: Selection, found: Found) -> npt.NDArray[np.bool_]:
     gone, own = np.zeros(table.num_rows, dtype=bool), np.zeros(table.num_rows, dtype=bool)
+    places = places_of(table)
     for row, files in enumerate(files_of(table, columns)):
         if hit := [file for file in files if selection.names(file)]:
             gone[row] = True
+            if places[row] is None:
+                found.identities.update(identity_of(file.repositories, file.path, file.sha256) for file in hit)
             own[row] = hit[0] is files[0] or (columns.is_raw and selection.names(files[1]))
             # The row's own file whichever part names it: what derives from the row goes with it.
             found.files.update(file for file in (*files[:2], *hit) if file.sha256)
     if gone.any():
-        places = places_of(table)
         found.places.update(place for place, goes in zip(places, gone, strict=True) if goes and place is not None)
         listed = (place for place, goes in zip(places, own, strict=True) if goes and place is not None)
         found.listed[found.edition].update(listed)

@@ -56,6 +56,15 @@ def content_key(content: bytes | None) -> bytes | None:
     return None if content is None else hashlib.sha256(content).digest()[:HASH_BYTES]
 
 
+Identity = tuple[bytes | None, bytes | None]
+"""A row's key and content."""
+
+
+def identity_of(repositories: Iterable[str], path: str, sha256: str) -> Identity:
+    """The identity of a row by what is told of it: `sha256` as hex digits, "" where it isn't known."""
+    return row_key(repositories, path), bytes.fromhex(sha256)[:HASH_BYTES] or None
+
+
 def identities(table: pa.Table, sources: Sequence[SourceRef], columns: ColumnMap) -> pa.Table:
     """The identities of rows, as a table of `ROWS_SCHEMA`.
 
