@@ -171,7 +171,9 @@ def test_another_version_of_codemill_is_refused_in_one_line_that_names_both(corp
 def test_another_schema_version_is_refused_in_one_line_that_names_both(corpus, monkeypatch):
     output = planned(corpus)
     monkeypatch.setattr(invitations, "SCHEMA_VERSION", "99")
-    with pytest.raises(ConfigError, match=r"schema version 4, .* with 99; install the driver's version here"):
+    with pytest.raises(
+        ConfigError, match=rf"schema version {job_file.SCHEMA_VERSION}, .* with 99; install the driver's version here"
+    ):
         run_claimed_units(output)
 
 
