@@ -37,7 +37,8 @@ _BINDERS: Final = (
     r"def|class|let|mut|ref|var|val|const|static|final|fn|func|fun|function|for|foreach|struct|enum|union|interface|trait|"
     r"type|typedef|impl|import|as|from|using|auto|catch|case|lambda|record|object|namespace|package|macro_rules!"
 )
-_NAMES: Final = r"\b\w++(?:\s*+,\s*+\w++){0,16}+"
+# The last alternative, which matches nothing, is for older Pythons (CPython issue 106052).
+_NAMES: Final = r"\b\w++(?:\s*+,\s*+\w++|(?!)){0,16}+"
 _BOUND: Final = re.compile(
     rf"\b(?:{_BINDERS})\s*\(?\s*({_NAMES})"  # let a, b
     rf"|({_NAMES})\s*(?::=|=(?![=>~])|\bin\b)"  # a, b = ; for a, b in
