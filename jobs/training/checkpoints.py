@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from jobs.storage.folders import COMPLETED
 from jobs.training.data import Place
 from model.errors import ConfigError
 from model.training.step import TrainState
@@ -74,8 +75,8 @@ def load_checkpoint(path: Path, shapes: TrainState, shardings: Any = None) -> tu
 
 
 def has_begun(run: Path) -> bool:
-    """Whether a run's folder has a checkpoint."""
-    return last_checkpoint(run / "checkpoints") is not None
+    """Whether a run has a checkpoint, or is complete; those of a complete run may have been removed."""
+    return last_checkpoint(run / "checkpoints") is not None or (run / COMPLETED).exists()
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -190,9 +191,12 @@ def test_what_a_killed_run_left_half_written_goes_with_the_next_checkpoint(tmp_p
 
 
 def test_other_options_than_the_run_began_with_are_refused_by_name(
-    corpus: str, trained: Path, capsys: pytest.CaptureFixture[str]
+    corpus: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert train(corpus, trained, "--learning_rate", "0.5") == 2
+    assert "--learning_rate was 0.01, is now 0.5" in capsys.readouterr().err
+    shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    assert train(corpus, tmp_path / "run", "--learning_rate", "0.5") == 2
     assert "--learning_rate was 0.01, is now 0.5" in capsys.readouterr().err
 
 
