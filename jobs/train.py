@@ -35,6 +35,7 @@ from model.errors import ConfigError
 if TYPE_CHECKING:
     from jobs.monitoring.run import Run
     from jobs.training.data import Source
+    from jobs.training.left_out import LeftOut
     from jobs.training.origin import Base
     from model.tokenizer import Tokenizer
     from transforms.fim.training_rows import ExampleRecipe
@@ -69,7 +70,7 @@ def _train(options: Options, monitor: Run) -> bool:
     from jobs.training.loop import LoopSettings, train
     from jobs.training.origin import base_of, check_vocabulary, resolved
     from jobs.training.publishing import publish
-    from jobs.training.start import compute_dtype, start, training_config
+    from jobs.training.start import start, training_config
     from model.tokenizer import Tokenizer
 
     folder = Path(options.output)
@@ -83,24 +84,10 @@ def _train(options: Options, monitor: Run) -> bool:
     tokenizer = Tokenizer.load(options.tokenizer)
     if base is not None:
         check_vocabulary(tokenizer, base, options.tokenizer)
-    source = open_source(options, tokenizer)
-    held_out = (
-        open_source(dataclasses.replace(options, input=options.eval_input), tokenizer) if options.eval_input else None
-    )
+    source, held_out = open_sources(options, tokenizer)
     _freeze(options, folder, base)
     begin, training = start(options, tokenizer, base, folder), training_config(options)
-    measure = (
-        None
-        if held_out is None
-        else held_out_loss(
-            held_out,
-            begin,
-            training,
-            batch_rows=options.batch_rows,
-            num_batches=options.eval_batches,
-            dtype=compute_dtype(options.dtype),
-        )
-    )
+    measure = None if held_out is None else held_out_loss(held_out, begin, training, options)
     ready = batches(source, options.batch_rows, begin.place)
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(LoopSettings)}
     if options.remat == "auto":
@@ -115,11 +102,15 @@ def _train(options: Options, monitor: Run) -> bool:
 
 
 def _check_frozen(options: Options, folder: Path, base: Base | None) -> None:
-    """Refuses options that differ from those of the run in the folder, and a folder that contains anything else."""
+    """Refuses options that differ from those of the run in the folder, and a folder that contains anything else.
+
+    Before a run's first checkpoint, nothing depends on its options: what failed can be tried with others.
+    """
+    from jobs.training.checkpoints import has_begun
     from jobs.training.origin import check_same_base, frozen_options
 
     frozen = frozen_options(folder)
-    if frozen:
+    if frozen and has_begun(folder):
         now = json.loads(json.dumps(semantic_options(options)))
         began = {**defaults_of(options, now), **frozen["semantic"]}
         if "optimizer" not in frozen["semantic"]:  # a run of a version that had Muon alone
@@ -131,7 +122,7 @@ def _check_frozen(options: Options, folder: Path, base: Base | None) -> None:
                 "restore them, or choose another --output"
             )
         check_same_base(base, frozen, options.output)
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif not frozen and folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(
             f"--output {options.output} contains something other than a training run; choose an empty folder"
         )
@@ -139,44 +130,53 @@ def _check_frozen(options: Options, folder: Path, base: Base | None) -> None:
 
 def _freeze(options: Options, folder: Path, base: Base | None) -> None:
     """Writes the options of a new run."""
-    from jobs.training.checkpoints import write_whole
+    from jobs.training.checkpoints import has_begun, write_whole
     from jobs.training.origin import FROZEN
 
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    frozen = folder / FROZEN
-    if not frozen.exists():
+    if not has_begun(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         found: dict[str, Any] = {"semantic": semantic_options(options), "all": all_options(options)}
         if base is not None:
             found["base_sha256"] = base.sha256
-        write_whole(frozen, json.dumps(found, indent=1).encode())
+        write_whole(folder / FROZEN, json.dumps(found, indent=1).encode())
+    (folder / "checkpoints").mkdir(exist_ok=True)
 
 
-def open_source(options: Options, tokenizer: Tokenizer) -> Source:
-    """The rows to train on: packed rows if the input has their columns, otherwise examples cut from a corpus.
+def open_sources(options: Options, tokenizer: Tokenizer) -> tuple[Source, Source | None]:
+    """The rows to train on, and the held-out ones if there are any. Raises ConfigError as `_open_source` does."""
+    from jobs.training.left_out import LeftOut
+
+    left_out = LeftOut.of(options)  # of both: an entry need not match in each
+    source, held_out = _open_source(options, "input", tokenizer, left_out), None
+    if options.eval_input:
+        held_out = _open_source(options, "eval_input", tokenizer, left_out)
+    left_out.tell()
+    return source, held_out
+
+
+def _open_source(options: Options, name: str, tokenizer: Tokenizer, left_out: LeftOut) -> Source:
+    """The rows of an option: packed rows if the input has their columns, otherwise examples cut from a corpus.
 
     Raises:
         ConfigError: There is no file or no usable row, or the rows were packed for another model.
     """
     from jobs.training.data import CorpusSource, read_files
-    from jobs.training.left_out import LeftOut
     from jobs.training.packed import PackedSource, open_packed
     from transforms.fim.formats import check_fim_rate
 
-    left_out = LeftOut.of(options)
-    groups = open_packed(options.input, tokenizer, options.length, left_out)
+    patterns, flag = getattr(options, name), f"--{name}"
+    groups = open_packed(patterns, tokenizer, options.length, left_out, flag)
     if groups is None:
         check_fim_rate(tokenizer, options.fim_rate, options.tokenizer or "")
-        files = read_files(options.input, left_out)
-        left_out.tell()
+        files = read_files(patterns, left_out, flag)
         return CorpusSource(files, tokenizer, _recipe(options), length=options.length, seed=options.seed)
     defaults = {field.name: field.default for field in dataclasses.fields(Options)}
-    for name in _CUTTING_OPTIONS:
-        if getattr(options, name) != defaults[name]:
+    for cut in _CUTTING_OPTIONS:
+        if getattr(options, cut) != defaults[cut]:
             raise ConfigError(
-                f"--{name} controls how FIM examples are cut, but --input has packed rows, already cut; remove it, "
+                f"--{cut} controls how FIM examples are cut, but {flag} has packed rows, already cut; remove it, "
                 "or pass the corpus instead"
             )
-    left_out.tell()
     return PackedSource(groups, options.length, tokenizer.pad, options.middle_weight, options.seed)
 
 

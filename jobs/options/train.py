@@ -24,7 +24,7 @@ class TrainOptions(OptOutOptions, RunOptions):
     )
     tokenizer: str | None = option(
         None,
-        help="Tokenizer: a .model file or a checkpoint folder; by default that of the checkpoint of --init_from.",
+        help="Tokenizer: a .model file or a checkpoint folder; by default that of the checkpoint that is fine-tuned.",
         metavar="PATH",
         is_path=True,
     )
@@ -95,8 +95,12 @@ class TrainOptions(OptOutOptions, RunOptions):
         minimum=0.0,
         metavar="RATE",
     )
-    embedding_learning_rate: float = option(
-        0.005, help="With Muon, peak learning rate of embedding and norms.", minimum=0.0, metavar="RATE"
+    embedding_learning_rate: float | None = option(
+        None,
+        help="With Muon, peak learning rate of embedding and norms; by default 0.005 for a new model, --learning_rate "
+        "for a checkpoint.",
+        minimum=0.0,
+        metavar="RATE",
     )
     weight_decay: float = option(0.05, help="Weight decay of matrices.", minimum=0.0)
     min_tokens: int = option(96, help="Minimum window around a FIM middle.", minimum=32, metavar="TOKENS")
@@ -146,5 +150,7 @@ class TrainOptions(OptOutOptions, RunOptions):
             raise ConfigError(f"--output {self.output}: train can only write to a local folder; copy it afterwards")
         if self.tokenizer is None and self.init_from is None:
             raise ConfigError("--tokenizer is required for a new model; pass a .model file or a checkpoint folder")
+        if self.lora_alpha == 0:
+            raise ConfigError("--lora_alpha is 0: adapters would count nothing; leave it out, or pass more than 0")
         if self.context_length is not None and self.length > self.context_length:
             raise ConfigError(f"--length {self.length} exceeds --context_length {self.context_length}")

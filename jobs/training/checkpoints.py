@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from jobs.storage.folders import COMPLETED
 from jobs.training.data import Place
 from model.errors import ConfigError
 from model.training.step import TrainState
@@ -29,6 +30,8 @@ def save_checkpoint(folder: Path, state: TrainState, place: Place) -> Path:
     leaves = jax.tree_util.tree_flatten_with_path(state)[0]
     arrays = {jax.tree_util.keystr(path): np.array(jax.device_get(leaf), order="C") for path, leaf in leaves}
     path = folder / f"{int(state.step):010d}.safetensors"
+    for torn in folder.glob("*.tmp"):  # of a run that was killed while it wrote
+        torn.unlink()
     # Not in memory once more: weights and moments of 2 billion parameters are 30 GB.
     temporary = path.with_name(path.name + ".tmp")
     save_file(arrays, temporary, metadata={"epoch": str(place.epoch), "row": str(place.row)})
@@ -69,6 +72,11 @@ def load_checkpoint(path: Path, shapes: TrainState, shardings: Any = None) -> tu
         ) from None
     state = jax.tree.unflatten(jax.tree.structure(shapes), arrays)
     return state, Place(int(metadata["epoch"]), int(metadata["row"]))
+
+
+def has_begun(run: Path) -> bool:
+    """Whether a run has a checkpoint, or is complete; those of a complete run may have been removed."""
+    return last_checkpoint(run / "checkpoints") is not None or (run / COMPLETED).exists()
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -71,12 +71,13 @@ class CorpusSource:
         return itertools.islice(made, start, None)
 
 
-def read_files(patterns: Sequence[str], left_out: LeftOut | None = None) -> list[Row]:
+def read_files(patterns: Sequence[str], left_out: LeftOut | None = None, flag: str = "--input") -> list[Row]:
     """Reads all usable rows of a corpus into memory; prints to stderr how many rows are unusable.
 
     Args:
         patterns: Files, folders and globs.
         left_out: The rows to leave out.
+        flag: The option that names them.
 
     Raises:
         ConfigError: There is no file, or no file has a usable row.
@@ -99,7 +100,7 @@ def read_files(patterns: Sequence[str], left_out: LeftOut | None = None) -> list
             sys.stderr,
         )
     if not kept:
-        raise ConfigError("--input has no usable rows")
+        raise ConfigError(f"{flag} has no usable rows")
     return kept
 
 
@@ -128,14 +129,17 @@ def _file_rows(file: Any, columns: Any, left_out: LeftOut) -> Iterator[Any]:
 # --- batches ------------------------------------------------------------------------------------------------------
 
 
-def batches(source: Source, batch_rows: int, place: Place) -> Iterator[tuple[Rows, Place]]:
-    """Yields batches from `place` on, endlessly, each with the place after it; a thread prepares them ahead."""
+def batches(source: Source, batch_rows: int, place: Place, flag: str = "--input") -> Iterator[tuple[Rows, Place]]:
+    """Yields batches from `place` on, endlessly, each with the place after it; a thread prepares them ahead.
+
+    Raises ConfigError if the source, which the option `flag` names, has no rows.
+    """
     ready: queue.Queue[Any] = queue.Queue(maxsize=8)
     closed = threading.Event()
 
     def fill() -> None:
         try:
-            for item in _make_batches(source, batch_rows, place):
+            for item in _make_batches(source, batch_rows, place, flag):
                 while not closed.is_set():
                     try:
                         ready.put(item, timeout=0.2)
@@ -158,7 +162,7 @@ def batches(source: Source, batch_rows: int, place: Place) -> Iterator[tuple[Row
         closed.set()
 
 
-def _make_batches(source: Source, batch_rows: int, place: Place) -> Iterator[tuple[Rows, Place]]:
+def _make_batches(source: Source, batch_rows: int, place: Place, flag: str) -> Iterator[tuple[Rows, Place]]:
     epoch, start = place
     waiting: list[PackedRow] = []
     while True:
@@ -170,7 +174,7 @@ def _make_batches(source: Source, batch_rows: int, place: Place) -> Iterator[tup
                 yield _stack(waiting), Place(epoch, index + 1)
                 waiting = []
         if count == 0:
-            raise ConfigError("--input yields no examples: no FIM span in its files fits a row; raise --length")
+            raise ConfigError(f"{flag} yields no examples: no FIM span in its files fits a row; raise --length")
         # Leftover rows start the next epoch's first batch; no checkpoint is written between them and the rest of it.
         epoch, start = epoch + 1, 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +15,12 @@ from typing import Any
 import jax
 
 from jobs.terminal.escapes import print_line
-from jobs.training.checkpoints import save_checkpoint
+from jobs.training.checkpoints import save_checkpoint, write_whole
 from jobs.training.data import Place
 from jobs.training.start import Start, compute_dtype
 from model.config import GemmaConfig
-from model.training.placement import check_rows, rows_sharding, state_shardings
+from model.errors import ConfigError
+from model.training.placement import rows_sharding, state_shardings
 from model.training.step import Rows, TrainingConfig, TrainState, train_step
 
 
@@ -60,6 +62,9 @@ def train(
 
     Returns:
         The last state; None if the run stopped before the last step.
+
+    Raises:
+        ConfigError: The loss or its gradient isn't finite; nothing is saved from there on.
     """
     step_once, state = _compiled(settings, start, training), start.state
     log = _Log(settings, start.config, folder / "log.jsonl", int(state.step), tell)
@@ -74,6 +79,7 @@ def train(
         now = time.monotonic()
         must_stop = settings.stop_after_s is not None and now - began >= settings.stop_after_s
         if is_last or must_stop or now - saved >= settings.checkpoint_every_s:
+            log.write()  # so that a resumed run, which drops what is logged behind its checkpoint, has every step once
             save_checkpoint(folder / "checkpoints", state, place)
             saved = now
         if must_stop and not is_last:
@@ -104,7 +110,6 @@ def _compiled(
     if mesh is None:
         compiled = jax.jit(step, donate_argnums=0)
         return lambda state, rows: compiled(state, rows, start.frozen)
-    check_rows(settings.batch_rows, settings.micro_batches, mesh.size)
     compiled = jax.jit(step, donate_argnums=0, out_shardings=(state_shardings(start.state, mesh), None))
     at = rows_sharding(mesh)
     return lambda state, rows: compiled(state, jax.device_put(rows, at), start.frozen)
@@ -123,6 +128,7 @@ class _Log:
         self.began = self.since = time.monotonic()
         self.waiting: list[tuple[int, Any, int]] = []
         self.held_out: float | None = None
+        _drop_lines_behind(path, first_step)
         print_line(
             f"{config.num_parameters:,} parameters, {settings.num_steps - first_step} steps of "
             f"{settings.batch_rows} x {settings.length} tokens",
@@ -133,13 +139,21 @@ class _Log:
         self.waiting.append((step, metrics, int((rows.segment_ids > 0).sum())))
         self.held_out = held_out
         if held_out is not None or step % self.settings.log_every == 0 or step == self.settings.num_steps:
-            self._write()
+            self.write()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Writes the steps that aren't written yet, if there are any."""
+        if not self.waiting:
+            return
         losses = [float(metrics["loss"]) for _, metrics, _ in self.waiting]
         norms = [float(metrics["grad_norm"]) for _, metrics, _ in self.waiting]
         tokens = sum(count for _, _, count in self.waiting)
         step, now = self.waiting[-1][0], time.monotonic()
+        if not all(map(math.isfinite, [*losses, *norms])):
+            raise ConfigError(
+                f"the loss or its gradient isn't finite at one of the {len(losses)} steps up to {step}; "
+                "train again with a lower --learning_rate"
+            )
         line = {
             "step": step,
             "loss": round(sum(losses) / len(losses), 5),
@@ -170,3 +184,18 @@ class _Log:
             **facts,
         )
         self.waiting, self.since = [], now
+
+
+def _drop_lines_behind(path: Path, step: int) -> None:
+    """Drops the lines of steps that will be done again: a run was killed after its last checkpoint."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            is_kept = json.loads(line)["step"] <= step
+        except ValueError:  # it was being written
+            break
+        if is_kept:
+            kept.append(line)
+    write_whole(path, b"".join(kept))

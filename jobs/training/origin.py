@@ -30,7 +30,9 @@ SHAPES: Final = (
 """Options that describe a new model."""
 ADAPTERS: Final = ("lora_alpha", "lora_targets")
 """Options that describe adapters."""
-_NEW: Final[dict[str, Any]] = {"learning_rate": 0.01, "context_length": 1024, "optimizer": "muon"}
+_NEW: Final[dict[str, Any]] = {
+    "learning_rate": 0.01, "embedding_learning_rate": 0.005, "context_length": 1024, "optimizer": "muon",
+}  # fmt: skip
 _TUNED_RATE, _ADAPTERS_RATE = 2e-5, 2e-4  # of AdamW; as is usual for models of this size and for LoRA
 # Rows that an embedding may have beyond its vocabulary: published ones are padded.
 _MOST_SPARE_ROWS: Final = 1024
@@ -117,7 +119,11 @@ def resolved(options: Options, base: Base | None) -> Options:
         missing: dict[str, Any] = {
             name: value for name, value in _NEW.items() if getattr(options, name) in (None, "auto")
         }
-        return dataclasses.replace(options, **missing)
+        if options.tokenizer is None:
+            raise ConfigError(f"--init_from {options.init_from} is an earlier run; pass the --tokenizer that it had")
+        found = dataclasses.replace(options, **missing)
+        _check_embedding_rate(options, found.optimizer)
+        return found
     defaults = {field.name: field.default for field in dataclasses.fields(type(options))}
     for name in SHAPES:
         if getattr(options, name) not in (defaults[name], getattr(base.config, name, None)):
@@ -133,15 +139,27 @@ def resolved(options: Options, base: Base | None) -> Options:
     rate = _TUNED_RATE if options.lora_rank is None else _ADAPTERS_RATE
     missing = {
         "context_length": base.config.context_length,
-        "learning_rate": rate if options.learning_rate is None else options.learning_rate,
+        "learning_rate": (learning_rate := rate if options.learning_rate is None else options.learning_rate),
+        "embedding_learning_rate": (
+            learning_rate if options.embedding_learning_rate is None else options.embedding_learning_rate
+        ),
         "optimizer": "adamw" if options.optimizer == "auto" else options.optimizer,
         "tokenizer": options.tokenizer or base.path,
     }
     if options.lora_rank is not None:
         if missing["optimizer"] != "adamw":
             raise ConfigError(f"--optimizer {options.optimizer}: adapters are trained by adamw")
-        missing["lora_alpha"] = options.lora_alpha or 2.0 * options.lora_rank
+        missing["lora_alpha"] = 2.0 * options.lora_rank if options.lora_alpha is None else options.lora_alpha
+    _check_embedding_rate(options, missing["optimizer"])
     return dataclasses.replace(options, **missing)
+
+
+def _check_embedding_rate(options: Options, optimizer: str) -> None:
+    if options.embedding_learning_rate is not None and optimizer != "muon":
+        raise ConfigError(
+            f"--embedding_learning_rate belongs to --optimizer muon, this run has {optimizer} with one rate for all; "
+            "remove it"
+        )
 
 
 def _refuse_adapters(options: Options) -> None:

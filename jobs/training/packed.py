@@ -153,7 +153,11 @@ def _flat(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def open_packed(
-    patterns: Sequence[str], tokenizer: Tokenizer, length: int, left_out: LeftOut | None = None
+    patterns: Sequence[str],
+    tokenizer: Tokenizer,
+    length: int,
+    left_out: LeftOut | None = None,
+    flag: str = "--input",
 ) -> list[RowGroup] | None:
     """Returns the row groups of packed rows, or None if the input is a corpus.
 
@@ -162,6 +166,7 @@ def open_packed(
         tokenizer: The run's vocabulary.
         length: Tokens per row.
         left_out: The rows to leave out.
+        flag: The option that names them.
 
     Raises:
         ConfigError: Rows were packed with another tokenizer or to another length, or are mixed with other files.
@@ -190,9 +195,9 @@ def open_packed(
             if count and (group := _group(RowGroup(uri, index, count), left_out)).rows
         ]
     if packed and others:
-        raise ConfigError(f"--input mixes packed rows ({packed[0]}) with other files ({others[0]}); pass only one kind")
+        raise ConfigError(f"{flag} mixes packed rows ({packed[0]}) with other files ({others[0]}); pass only one kind")
     if packed and not groups:
-        raise ConfigError(f"--input has no rows: {len(packed)} files of packed rows, all of them empty")
+        raise ConfigError(f"{flag} has no rows: {len(packed)} files of packed rows, all of them empty")
     return groups if packed else None
 
 

@@ -13,7 +13,7 @@ from jobs.storage.folders import COMPLETED
 from jobs.terminal.escapes import markdown_code
 from jobs.training.checkpoints import write_whole
 from jobs.training.origin import Base
-from jobs.training.start import Start, compute_dtype
+from jobs.training.start import Start, compute_dtype, training_config
 from model.checkpoint import save
 from model.gemma import Gemma
 from model.tokenizer import Tokenizer
@@ -38,8 +38,7 @@ def publish(options: Options, start: Start, state: TrainState, tokenizer: Tokeni
     folder = Path(options.output)
     weights, dtype = state.weights, None
     if start.frozen is not None:
-        assert options.lora_alpha is not None and options.lora_rank is not None
-        weights = merged(start.frozen, state.weights, options.lora_alpha / options.lora_rank)
+        weights = merged(start.frozen, state.weights, training_config(options).adapter_scale)
     if base is not None:
         dtype = compute_dtype(options.dtype)
     save(Gemma(start.config, weights=weights), folder / "model", dtype=dtype)

@@ -28,7 +28,7 @@ from model.sharding import make_mesh
 from model.tokenizer import Tokenizer
 from model.training.adapters import new_adapters
 from model.training.copying_heads import FimIds, with_copying_heads
-from model.training.placement import state_shardings, training_mesh
+from model.training.placement import check_rows, state_shardings, training_mesh
 from model.training.step import TrainingConfig, TrainState, new_state, state_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Start:
 def training_config(options: Options) -> TrainingConfig:
     """The optimizer settings from the options, which are resolved."""
     assert options.learning_rate is not None and options.optimizer != "auto"
+    assert options.embedding_learning_rate is not None
     return TrainingConfig(
         num_steps=options.num_steps,
         warmup_steps=options.warmup_steps,
@@ -65,8 +66,15 @@ def training_config(options: Options) -> TrainingConfig:
         embedding_learning_rate=options.embedding_learning_rate,
         weight_decay=options.weight_decay,
         optimizer=options.optimizer,
-        adapter_scale=1.0 if not options.lora_rank else (options.lora_alpha or 1.0) / options.lora_rank,
+        adapter_scale=_adapter_scale(options),
     )
+
+
+def _adapter_scale(options: Options) -> float:
+    if options.lora_rank is None:
+        return 1.0
+    assert options.lora_alpha is not None
+    return options.lora_alpha / options.lora_rank
 
 
 def model_config(options: Options, tokenizer: Tokenizer) -> GemmaConfig:
@@ -101,10 +109,13 @@ def start(options: Options, tokenizer: Tokenizer, base: Base | None, folder: Pat
     """The state of this run's last checkpoint; else of what the run starts from.
 
     Raises:
-        ConfigError: A checkpoint is damaged or has other shapes, or there is none where one is named.
+        ConfigError: A checkpoint is damaged or has other shapes, or there is none where one is named; or the devices
+            can't share a batch.
     """
     config = base.config if base else model_config(options, tokenizer)
     mesh = devices_of_host()
+    if mesh:
+        check_rows(options.batch_rows, options.micro_batches, mesh.size)
     frozen = None
     if base and options.lora_rank is not None:
         frozen = base_weights(base, compute_dtype(options.dtype), mesh)

@@ -51,6 +51,6 @@ def check_rows(batch_rows: int, micro_batches: int, num_devices: int) -> None:
     """Raises ConfigError unless every device gets the same number of rows of each micro-batch."""
     if batch_rows % (micro_batches * num_devices):
         raise ConfigError(
-            f"a batch of {batch_rows} rows in {micro_batches} micro-batches can't be spread over {num_devices} "
-            f"devices; make it a multiple of {micro_batches * num_devices}"
+            f"batches of {batch_rows} rows in {micro_batches} micro-batches can't be spread over {num_devices} "
+            f"devices: they must be a multiple of {micro_batches * num_devices} rows"
         )

@@ -15,6 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 import model
 from jobs.cli import main
+from jobs.options.train import TrainOptions
+from jobs.training.origin import base_of, resolved
 from model.config import GemmaConfig
 from model.gemma import Gemma, init_weights
 from model.sentencepiece_proto import Vocabulary, encode_model
@@ -152,6 +154,8 @@ def test_a_run_that_tuned_a_checkpoint_is_continued_from_its_result(corpus: str,
         (["--lora_rank", "9"], "adapters of rank 9 are larger than k_proj, which is 8 x 16"),
         (["--lora_rank", "2", "--lora_targets", "lm_head"], "adapters of lm_head: name some of q_proj"),
         (["--lora_rank", "2", "--optimizer", "muon"], "--optimizer muon: adapters are trained by adamw"),
+        (["--lora_rank", "2", "--lora_alpha", "0"], "--lora_alpha is 0: adapters would count nothing"),
+        (["--embedding_learning_rate", "0.1"], "--embedding_learning_rate belongs to --optimizer muon"),
     ],
 )
 def test_what_does_not_fit_a_checkpoint_is_refused_in_one_line(
@@ -160,6 +164,21 @@ def test_what_does_not_fit_a_checkpoint_is_refused_in_one_line(
     assert tune(corpus, tmp_path / "run", base, *flags) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert told in line
+
+
+def test_what_failed_before_the_first_checkpoint_can_be_tried_with_other_options(
+    corpus: str, base: str, tmp_path: Path, capsys
+):
+    assert tune(corpus, tmp_path / "run", base, "--lora_rank", "9") == 2
+    pq.write_table(pq.read_table(corpus).slice(0, 6), tmp_path / "small.parquet")
+    held_out = ("--eval_input", str(tmp_path / "small.parquet"), "--lora_rank", "2", "--batch_rows", "64")
+    assert tune(corpus, tmp_path / "run", base, *held_out) == 2
+    assert "--eval_input has fewer than 64 rows" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_embedding_is_trained_no_faster_than_the_rest_of_a_checkpoint(base: str):
+    options = TrainOptions(input=("in",), output="out", init_from=base, length=64, optimizer="muon")
+    assert resolved(options, base_of(options)).embedding_learning_rate == 2e-5
 
 
 def test_adapters_and_no_checkpoint_are_refused(corpus: str, tmp_path: Path, capsys):

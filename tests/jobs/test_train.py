@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,19 @@ from safetensors.numpy import load_file
 
 import model
 from jobs.cli import main
+from jobs.options.train import TrainOptions
+from jobs.train import open_sources
+from jobs.training.checkpoints import save_checkpoint
+from jobs.training.data import Place
+from jobs.training.held_out import held_out_loss
 from jobs.training.left_out import LeftOut
 from jobs.training.packed import PackedSource, open_packed
+from jobs.training.start import Start
+from model.config import GemmaConfig
 from model.errors import ConfigError
 from model.tokenizer import Tokenizer
+from model.training.step import Rows, TrainingConfig, TrainState
+from transforms.fim.training_rows import PackedRow
 from transforms.opt_out.lists import parse_opt_out
 from transforms.opt_out.rows import RowMatcher
 
@@ -109,10 +119,84 @@ def test_a_run_goes_on_from_anothers_weights(corpus: str, trained: Path, tmp_pat
     assert log_of(tmp_path / "run")[0]["step"] == 1
 
 
+def test_a_run_that_goes_on_from_another_needs_its_vocabulary(corpus: str, trained: Path, tmp_path: Path, capsys):
+    words = ["train", "--input", corpus, "--output", str(tmp_path / "run"), "--init_from", str(trained)]
+    assert main([*words, *SHAPES.split()]) == 2
+    assert "is an earlier run; pass the --tokenizer that it had" in capsys.readouterr().err
+
+
+def test_the_log_of_a_killed_run_has_every_step_once(corpus: str, trained: Path, tmp_path: Path):
+    assert train(corpus, tmp_path / "run", "--stop_after_s", "0", "--log_every", "4") == 0
+    with (tmp_path / "run" / "log.jsonl").open("a") as log:
+        log.write('{"step": 4, "loss": 1.0, "tokens": 9}\n{"step": 5, "lo')
+    assert train(corpus, tmp_path / "run", "--log_every", "4") == 0
+    assert [line["step"] for line in log_of(tmp_path / "run")] == [1, 4, 6]
+    tokens = sum(line["tokens"] for line in log_of(trained))
+    assert f"{tokens:,} tokens were trained on" in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_is_never_saved(corpus: str, tmp_path: Path, capsys):
+    flags = ("--optimizer", "adamw", "--learning_rate", "1e30", "--warmup_steps", "0", "--log_every", "9")
+    assert train(corpus, tmp_path / "run", *flags) == 2
+    assert (
+        "isn't finite at one of the 6 steps up to 6; train again with a lower --learning_rate"
+        in capsys.readouterr().err
+    )
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_held_out_rows_are_measured_in_the_parts_that_a_batch_is_trained_in(monkeypatch: pytest.MonkeyPatch):
+    sizes = []
+
+    def fake(weights: object, rows: Rows, *_: object, **__: object):
+        sizes.append(rows.tokens.shape)
+        return rows.loss_weights.sum() * 2.0, rows.loss_weights.sum()
+
+    class Fixed:
+        def rows(self, epoch: int, start: int):
+            return iter([PackedRow([1] * 8, [1] * 8, [1.0] * 8)] * 11)
+
+    monkeypatch.setattr("jobs.training.held_out.weighted_loss", fake)
+    config = GemmaConfig(num_layers=1, d_model=8, d_ff=8, num_heads=1, num_kv_heads=1, head_dim=8, vocab_size=8)
+    state = TrainState(step=np.zeros(()), weights=None, optimizer=None)
+    begin = Start(config=config, state=state, frozen=None, place=Place(0, 0), mesh=None)
+    split = {"batch_rows": 6, "micro_batches": 3, "eval_batches": 4}
+    options = TrainOptions(input=("in",), output="out", tokenizer="embedded", **split)
+    assert held_out_loss(Fixed(), begin, TrainingConfig(num_steps=1), options)(state) == 2.0
+    assert sizes == [(2, 8)]
+
+
+def test_an_opt_out_entry_may_match_in_the_rows_or_in_the_held_out_ones(tmp_path: Path, capsys):
+    for name in ("in", "held"):
+        table = {"content": ["def f(x):\n    return x\n" * 20] * 2, "path": ["a.py", "b.py"]}
+        pq.write_table(pa.table({**table, "repo_name": [f"out/{name}", "in/a"]}), tmp_path / f"{name}.parquet")
+    (tmp_path / "list.txt").write_text("out/in\nout/held\n")
+    options = TrainOptions(
+        input=(str(tmp_path / "in.parquet"),), eval_input=(str(tmp_path / "held.parquet"),), output="run",
+        tokenizer="embedded", length=64, opt_out=(str(tmp_path / "list.txt"),), strict_opt_out=True,
+    )  # fmt: skip
+    sources = open_sources(options, Tokenizer.load("embedded"))
+    assert [len(source.files) for source in sources] == [1, 1]
+    assert "opt-out: 2 rows left out by 2 entries" in capsys.readouterr().err
+    (tmp_path / "list.txt").write_text("out\nin\n")
+    with pytest.raises(ConfigError, match="--input has no usable rows"):
+        open_sources(options, Tokenizer.load("embedded"))
+
+
+def test_what_a_killed_run_left_half_written_goes_with_the_next_checkpoint(tmp_path: Path):
+    (tmp_path / "0000000001.safetensors.tmp").write_bytes(b"half")
+    state = TrainState(step=np.asarray(2), weights=np.zeros(3), optimizer=np.zeros(3))
+    assert save_checkpoint(tmp_path, state, Place(0, 4)).name == "0000000002.safetensors"
+    assert [path.name for path in tmp_path.iterdir()] == ["0000000002.safetensors"]
+
+
 def test_other_options_than_the_run_began_with_are_refused_by_name(
-    corpus: str, trained: Path, capsys: pytest.CaptureFixture[str]
+    corpus: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert train(corpus, trained, "--learning_rate", "0.5") == 2
+    assert "--learning_rate was 0.01, is now 0.5" in capsys.readouterr().err
+    shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    assert train(corpus, tmp_path / "run", "--learning_rate", "0.5") == 2
     assert "--learning_rate was 0.01, is now 0.5" in capsys.readouterr().err
 
 

@@ -68,6 +68,6 @@ def test_small_arrays_and_those_that_do_not_divide_are_on_every_device_whole():
 def test_rows_that_devices_can_not_share_evenly_are_refused():
     check_rows(16, 2, 8)
     with pytest.raises(
-        ConfigError, match="a batch of 12 rows in 2 micro-batches can't be spread over 8 devices; make it a "
+        ConfigError, match="batches of 12 rows in 2 micro-batches can't be spread over 8 devices: they must be a mult"
     ):
         check_rows(12, 2, 8)

@@ -42,9 +42,15 @@ def assert_close(one: object, other: object, tolerance: float = 2e-5) -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance), one, other)
 
 
-@pytest.mark.parametrize("kv_heads", [1, 2])
-def test_the_loss_is_the_weighted_cross_entropy_of_the_reference_forward(kv_heads: int):
-    config = replace(CONFIG, num_kv_heads=kv_heads)
+WINDOWS = {"query_scalar": 8, "window": 3, "window_pattern": (True, False), "has_post_norms": True, "num_layers": 2}
+GEMMA_2 = replace(CONFIG, **WINDOWS, num_kv_heads=2, attention_cap=5.0, final_cap=3.0)
+GEMMA_3 = replace(
+    CONFIG, **WINDOWS, rope_base=1_000_000.0, local_rope_base=10_000.0, rope_scale=8.0, has_qk_norms=True
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, num_kv_heads=2), GEMMA_2, GEMMA_3], ids=range(4))
+def test_the_loss_is_the_weighted_cross_entropy_of_the_reference_forward(config: GemmaConfig):
     weights, rows = new_state(jax.random.key(0), config, TRAINING).weights, make_rows()
     rows = rows._replace(segment_ids=rows.segment_ids.at[:, 7:].set(2))
     total, weight = weighted_loss(weights, rows, config)
