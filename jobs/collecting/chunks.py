@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from jobs.collecting.messages import PartDone
 from transforms.corpus.entries import File, Refused
+from transforms.corpus.folders import shown
 from transforms.corpus.origin import GroupLimits, Origin
 from transforms.corpus.sources import Source
 
@@ -31,17 +32,19 @@ class StoredPart:
 
 
 CRASHED_WORKER, TIMEOUT = "crashed_worker", "timeout"
-"""The reasons of lost files, whose content is not known."""
+"""The reasons of lost files."""
 
 
 @dataclass(frozen=True, slots=True)
 class LostFile:
-    """A file that could not be worked on: its place in its source, its path for people, and why."""
+    """A file that could not be worked on: its place in its source, its path for people, and why; its bytes, by whose
+    hash a later growth knows whether it has changed, None where it can't be read."""
 
     index: int
     path: str
     reason: str
     detail: str
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,15 @@ class Chunk:
     def key(self) -> tuple[int, int]:
         """Its place in the order of the output."""
         return self.opened.number, self.first_index
+
+    def lost_file(self, reason: str, detail: str) -> LostFile:
+        """Its only file, as one that could not be worked on."""
+        item = self.items[0]
+        path = shown(item) if isinstance(item, str) else item.path
+        if isinstance(item, str):
+            with self.opened.source.open_files() as files:
+                item = files.read(item)
+        return LostFile(self.first_index, path, reason, detail, item.data if isinstance(item, File) else None)
 
     def rest(self, begin: int, end: int | None = None, *, deaths: int = 0) -> Chunk:
         """A chunk of some of its files."""

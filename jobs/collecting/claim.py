@@ -50,7 +50,7 @@ def claim_output(
     if changes := changed_options(before, now):
         raise ConfigError(f"{output} was started with other options: {'; '.join(changes)}; choose another --output")
     if has_pending(output):
-        raise ConfigError(f"{output} has a removal that was interrupted; run the same codemill forget again first")
+        raise ConfigError(f"{output} has a change that was interrupted meanwhile; run the same command again")
     whole = _whole_summary(output) if storage.exists(output.completed) else None
     if whole is None and found.get("edition", 1) > 1:
         raise ConfigError(

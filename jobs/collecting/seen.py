@@ -15,6 +15,7 @@ version costs one night's reading.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -29,7 +30,7 @@ FILE: Final = "seen.parquet"
 SETTLED_S: Final = 600.0
 _SCHEMA: Final = pa.schema(
     [
-        pa.field("source", pa.dictionary(pa.int32(), pa.large_string()), nullable=False),
+        pa.field("source", pa.dictionary(pa.int32(), pa.large_binary()), nullable=False),  # it may not be UTF-8
         pa.field("path", pa.large_string(), nullable=False),
         pa.field("num_bytes", pa.int64(), nullable=False),
         pa.field("mtime_ns", pa.int64(), nullable=False),
@@ -39,7 +40,8 @@ _SCHEMA: Final = pa.schema(
         pa.field("sha256", pa.large_string()),
     ]
 )
-_VERSION: Final = b"1"
+_VERSION: Final = b"2"
+_EARLIEST_NS: Final = -(1 << 63)  # a time before that, of the year 1677, can't be stored
 
 Contents = tuple[str, str | None]
 """Blob id and SHA-256."""
@@ -74,8 +76,12 @@ class SeenFiles:
         """Notes a file that wasn't read, or one that was, if a later change is sure to show."""
         if isinstance(entry, Known):
             self._after[source][entry.path] = self._before[source][entry.path]
-        elif (stamp := entry.stamp) is not None and max(stamp.mtime_ns, stamp.ctime_ns) / 1e9 + SETTLED_S < self._now_s:
+        elif (stamp := entry.stamp) is not None and self._is_settled(stamp):
             self._after[source][entry.path] = (stamp, contents)
+
+    def _is_settled(self, stamp: Stamp) -> bool:
+        times = (stamp.mtime_ns, stamp.ctime_ns)
+        return min(times) >= _EARLIEST_NS and max(times) / 1e9 + SETTLED_S < self._now_s
 
     @property
     def noted(self) -> Mapping[str, _Noted]:
@@ -91,23 +97,34 @@ class SeenFiles:
 def read_seen(output: OutputFolder, now_s: float) -> SeenFiles:
     """What a corpus has seen; nothing if there is no such list that can be read."""
     try:
-        table = pq.read_table(io.BytesIO(storage.read_bytes(output.job.join(FILE))), use_threads=False)
-    except (FileNotFoundError, pa.ArrowException):
+        data = storage.read_bytes(output.job.join(FILE))
+    except FileNotFoundError:
         return SeenFiles({}, now_s)
+    try:
+        return SeenFiles(_from_parquet(data), now_s)
+    except (OSError, ValueError, KeyError, pa.ArrowException):  # whatever damaged bytes are read as
+        return SeenFiles({}, now_s)
+
+
+def _from_parquet(data: bytes) -> dict[str, _Noted]:
+    table = pq.read_table(io.BytesIO(data), use_threads=False)
     noted: dict[str, _Noted] = {}
     if (table.schema.metadata or {}).get(b"version") == _VERSION:
         for source, path, *stamp, blob_id, sha256 in _rows(table):
-            noted.setdefault(source, {})[path] = (Stamp(*stamp), (blob_id, sha256))
-    return SeenFiles(noted, now_s)
+            noted.setdefault(os.fsdecode(source), {})[path] = (Stamp(*stamp), (blob_id, sha256))
+    return noted
 
 
-def _rows(table: pa.Table) -> Iterator[tuple[str, str, int, int, int, int, str, str | None]]:
+def _rows(table: pa.Table) -> Iterator[tuple[bytes, str, int, int, int, int, str, str | None]]:
     yield from zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
 
 
 def _to_parquet(noted: Mapping[str, _Noted]) -> bytes:
-    rows = [(source, path, *stamp, *contents) for source, files in noted.items() for path, (stamp, contents) in
-            files.items()]  # fmt: skip
+    rows = [
+        (os.fsencode(source), path, *stamp, *contents)
+        for source, files in noted.items()
+        for path, (stamp, contents) in files.items()
+    ]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(_SCHEMA)
     arrays = [pa.array(list(values), field.type) for values, field in zip(columns, _SCHEMA, strict=True)]
     sink = io.BytesIO()

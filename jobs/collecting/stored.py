@@ -31,7 +31,8 @@ def store(part: Part, chunk: int, number: int, slot: Slot) -> PartDone:
 def restore(origin: Origin, found: StoredPart | LostFile) -> Part:
     """The part that a worker has stored, or that a lost file is."""
     if isinstance(found, LostFile):
-        return rejected_part(origin, found.index, found.path, Rejection("decode", found.reason, found.detail))
+        rejection = Rejection("decode", found.reason, found.detail)
+        return rejected_part(origin, found.index, found.path, rejection, found.data)
     told = found.told
     kept = _as_table(found.kept) if told.group is None else EncodedGroup(told.group[0], found.kept, told.group[1])
     return Part(kept, _as_table(found.rejected), told.counts, told.num_files, told.attribution)

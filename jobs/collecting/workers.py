@@ -34,7 +34,6 @@ from jobs.collecting.messages import (
 )
 from jobs.collecting.worker import Worker
 from model.errors import ConfigError
-from transforms.corpus.folders import shown
 from transforms.corpus.neighbors import EncodingCounts
 from transforms.corpus.origin import Origin
 from transforms.corpus.sources import Source
@@ -247,13 +246,11 @@ class Workers:
         """The chunk without what is done, in three: before the file that the worker was at, the file, behind it."""
         suspect = chunk.rest(index, index + 1, deaths=1 + (chunk.deaths if len(chunk.items) == 1 else 0))
         if is_hung or suspect.deaths >= LONE_TRIES:
-            item = suspect.items[0]
-            path = shown(item) if isinstance(item, str) else item.path
             why = (
                 (TIMEOUT, f"working on it took more than {self._timeout_s:g} s") if is_hung
                 else (CRASHED_WORKER, f"{LONE_TRIES} processes that worked on it died ({how})")
             )  # fmt: skip
-            suspect.parts.append(LostFile(suspect.first_index, path, *why))
+            suspect.parts.append(suspect.lost_file(*why))
             suspect.is_done = True
         return [chunk.rest(chunk.num_done, index), suspect, chunk.rest(index + 1)]
 

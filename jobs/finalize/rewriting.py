@@ -44,8 +44,9 @@ AFTER_REMOVED = register("rewrite.after_removed")
 AFTER_COMPLETED = register("rewrite.after_completed")
 AFTER_ENDED = register("rewrite.after_ended")
 
-FINISHED = "{}: finished a removal that was interrupted (codemill forget)"
-PENDING = "{} has a removal that was interrupted; finish it first, without --dry_run"
+# Of a removal (`codemill forget`), or of a further edition of a corpus.
+FINISHED = "{}: finished a change that was interrupted"
+PENDING = "{} has a change that was interrupted; finish it first, without --dry_run"
 
 _BATCH_ROWS = 64
 

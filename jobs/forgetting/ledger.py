@@ -25,10 +25,10 @@ from jobs.finalize.shard_plan import FILES_KEY, KINDS, Kind
 from jobs.forgetting.searching import places_of
 from jobs.ledger.commits import CommitRecord
 from jobs.storage.folders import DATA, REJECTED, OutputFolder
-from transforms.packing.parts import TRAINED
+from transforms.packing.parts import Copies
 
 _BATCH_ROWS = 1024
-_PARTS, _PART_KEY = "parts", ("repo_name", "path", "content_sha256")
+_PARTS = "parts"
 _RECORD = "rejected_"
 
 Sources = Sequence[Mapping[str, object]]
@@ -175,7 +175,7 @@ def _count_records(keys: Sequence[tuple[str, str, str]], gone: npt.NDArray[np.bo
 
 def _keys(output: OutputFolder, path: str) -> Iterator[tuple[frozenset[Hashable], Hashable]]:
     """Yields of each output row its source rows, and its target."""
-    number = 0
+    number, copies = 0, Copies()
     for table in _tables(output, path, ("lineage", _PARTS)):
         places = places_of(table)
         targets = _targets(table)
@@ -183,8 +183,7 @@ def _keys(output: OutputFolder, path: str) -> Iterator[tuple[frozenset[Hashable]
         for place, target, some in zip(places, targets, parts, strict=True):
             number += 1
             if some:
-                trained = (part for part in some if part.get("role", TRAINED) == TRAINED)
-                yield frozenset(tuple(part.get(name) for name in _PART_KEY) for part in trained), None
+                yield copies.of(some), None
             else:
                 yield frozenset([number if place is None else place]), target
 

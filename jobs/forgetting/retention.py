@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from jobs import storage
 from jobs.finalize.rewriting import FINISHED, PENDING, finish_pending
 from jobs.growth.editions import editions_with_manifests, read_manifest
-from jobs.ledger.completed import has_pending, read_completed
+from jobs.ledger.completed import has_pending
 from jobs.ledger.lock import acquire
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import DATA, REJECTED, OutputFolder
@@ -73,7 +73,7 @@ def retain(
 
 
 def _refuse_incomplete(output: OutputFolder) -> None:
-    if read_completed(output) is None:
+    if not storage.exists(output.completed):
         raise ConfigError(f"{output} is not a complete output of codemill; run the job's own command again first")
 
 

@@ -14,8 +14,8 @@ one row group is in memory.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ from jobs.storage.folders import REJECTED, OutputFolder
 from jobs.storage.parquet import WRITING
 from model.errors import ConfigError
 from transforms.opt_out.rows import is_packed
-from transforms.packing.parts import TRAINED, UNIT
+from transforms.packing.parts import FILE, UNIT, Copies
 from transforms.rows.cells import READ_STAGE
 from transforms.rows.output import SOURCE_FIELDS
 from transforms.rows.rejections import REJECTED_SCHEMA
@@ -43,7 +43,6 @@ AFTER_REWRITTEN = register("growth.after_rewritten")
 _PLACE: Final = ("uri", "row_group", "row")
 _WHY: Final = ("kind", "stage", "reason")
 _LINEAGE: Final = "lineage"
-_FILE: Final = ("repo_name", "path", "content_sha256")  # in the parts of packed rows
 _IN_LINEAGE: Final = tuple(f"{_LINEAGE}.{field.name}" for field in SOURCE_FIELDS[:3])
 
 Place = tuple[str, int, int]
@@ -220,8 +219,10 @@ def _all_drops(parquet: pq.ParquetFile, dead: Dead, is_rejected: bool) -> tuple[
 
 def _packed_drops(parquet: pq.ParquetFile, units: Set[int]) -> tuple[list[Any], int]:
     """Which packed rows are dropped, by row group, and how many files are in them. A file may be in several rows."""
-    names = [f"parts.list.element.{name}" for name in (*_FILE, "role", "start")]
-    masks, files = [], Counter[tuple[Any, ...]]()
+    names = [f"parts.list.element.{name}" for name in (*FILE, "role", "start", "end")]
+    masks: list[Any] = []
+    files: dict[int, set[Hashable]] = defaultdict(set)  # by unit
+    copies: dict[int, Copies] = defaultdict(Copies)
     for group in range(parquet.num_row_groups):
         found = parquet.read_row_group(group, columns=[UNIT], use_threads=False)[UNIT]
         mask = pc.is_in(found, pa.array(sorted(units), found.type)).combine_chunks()
@@ -230,11 +231,8 @@ def _packed_drops(parquet: pq.ParquetFile, units: Set[int]) -> tuple[list[Any], 
             continue
         dropped = parquet.read_row_group(group, columns=[UNIT, *names], use_threads=False).filter(mask)
         for unit, parts in zip(dropped[UNIT].to_pylist(), dropped["parts"].to_pylist(), strict=True):
-            trained = [part for part in parts if part["role"] == TRAINED]
-            files.update({(unit, *(part[name] for name in _FILE)): 0 for part in trained})
-            files.update((unit, *(part[name] for name in _FILE)) for part in trained if part["start"] == 0)
-    # Of a file that the input has several times, each begins at 0.
-    return masks, sum(max(1, count) for count in files.values())
+            files[unit] |= copies[unit].of(parts)
+    return masks, sum(map(len, files.values()))
 
 
 def _drops(parquet: pq.ParquetFile, group: int, dead: Dead, is_rejected: bool) -> tuple[Any, set[Place]]:

@@ -197,8 +197,8 @@ def rejected_file(
     return RejectedRow(SourceRef(origin.public_name, 0, index), rejection, sha256, path).record()
 
 
-def rejected_part(origin: Origin, index: int, path: str, rejection: Rejection) -> Part:
-    """A part of one file, which was not read."""
+def rejected_part(origin: Origin, index: int, path: str, rejection: Rejection, data: bytes | None = None) -> Part:
+    """A part of one rejected file; arguments as in `rejected_file`."""
     rows = _new_rows(origin)
-    rows.reject(rejected_file(origin, index, path, rejection))
+    rows.reject(rejected_file(origin, index, path, rejection, data))
     return rows.part()

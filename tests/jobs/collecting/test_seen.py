@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -101,6 +102,35 @@ def test_a_file_is_noted_only_if_a_later_change_is_sure_to_show(age_s, is_noted,
     assert find("a.py", stamp) is None  # this look began before
 
 
+def test_a_flipped_bit_of_the_list_ends_no_night(tmp_path):
+    output = OutputFolder(str(tmp_path))
+    seen = SeenFiles(now_s=1e9)
+    seen.of("in")
+    for number in range(100):
+        seen.note("in", File(f"{number}.py", b"", Stamp(*[number] * 4)), (f"{number**9:040x}", None))
+    os.mkdir(output.job.path)
+    seen.write(output)
+    path, draw = Path(output.job.join("seen.parquet")), random.Random(1)
+    whole = path.read_bytes()
+    for _ in range(300):
+        data = bytearray(whole)
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        path.write_bytes(data)
+        assert len(read_seen(output, 1e9).noted.get("in", {})) <= 100
+
+
+def test_a_time_that_no_list_can_hold_and_a_folder_whose_name_is_no_text_are_read(tmp_path):
+    output = OutputFolder(str(tmp_path))
+    seen = SeenFiles(now_s=1e9)
+    source = os.fsdecode(b"in\xff")
+    seen.of(source)
+    for name, mtime_ns in (("first.py", -(2**63)), ("earlier.py", -(2**63) - 1)):
+        seen.note(source, File(name, b"", Stamp(5, mtime_ns, SECOND, 7)), ("blob", None))
+    os.mkdir(output.job.path)
+    seen.write(output)
+    assert list(read_seen(output, 1e9).noted[source]) == ["first.py"]
+
+
 def test_only_the_very_stamp_is_known(tmp_path):
     output = OutputFolder(str(tmp_path))
     stamp = Stamp(5, SECOND, SECOND, 2**64 - 1)
@@ -116,10 +146,17 @@ def test_only_the_very_stamp_is_known(tmp_path):
     assert find("b.py", stamp) is None
 
 
-@pytest.mark.parametrize("data", [b"", b"PAR1 damaged PAR1"])
-def test_a_damaged_list_costs_a_nights_reading(data, folder, read):
+def halved(data: bytes) -> bytes:
+    """A list whose pages are damaged, but not its footer."""
+    place = len(data) // 4
+    return data[:place] + bytes(place) + data[2 * place :]
+
+
+@pytest.mark.parametrize("damaged", [lambda data: b"", lambda data: data[:-9] + data[-8:], halved])
+def test_a_damaged_list_costs_a_nights_reading(damaged, folder, read):
     assert grow(folder) == grow(folder) == 0
-    (folder / "out/_job/seen.parquet").write_bytes(data)
+    path = folder / "out/_job/seen.parquet"
+    path.write_bytes(damaged(path.read_bytes()))
     read.clear()
     assert grow(folder) == 0
     assert set(read) == {"a.py", "b.py", "c.bin"}

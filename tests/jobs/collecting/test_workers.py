@@ -99,10 +99,24 @@ def test_the_job_ends_with_exit_code_3_and_names_the_file(tmp_path, small_chunks
     options = Options(source=(str(folder),), output=str(tmp_path / "out"), workers=2, progress="none")
     assert run(options) == FAILED_UNITS
     told = capfd.readouterr()
-    assert run(options) == FAILED_UNITS  # again: nobody knows whether it has changed
+    assert run(options) == FAILED_UNITS  # again: as long as it is in the corpus
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["exit_codes"] == [FAILED_UNITS]
     assert f"{NUM_FILES} files seen = {NUM_FILES - 1} kept + 1 rejected (1 crashed_worker)" in told.out
     assert told.err.count("\n") == 1 and "1 crashed_worker" in told.err
+
+
+def test_a_growth_takes_a_file_in_that_crashed_workers_once_it_has_changed(
+    tmp_path, small_chunks, no_work_here, in_workers, capfd
+):
+    in_workers(CRASH)
+    folder = folder_of(tmp_path, {5: b"CRASH\n"})
+    options = Options(source=(str(folder),), output=str(tmp_path / "out"), workers=2, progress="none", grow=True)
+    assert run(options) == FAILED_UNITS
+    assert run(options) == FAILED_UNITS
+    assert "edition 2" not in capfd.readouterr().out, "a file that is the same isn't worked on again"
+    (folder / "05.py").write_bytes(b"x = 5\n")
+    assert run(options) == 0
+    assert f"edition 2: {NUM_FILES + 1} files seen = {NUM_FILES} kept + 0 rejected" in capfd.readouterr().out
 
 
 def test_a_file_that_hangs_costs_that_file_only(tmp_path, small_chunks, no_work_here, in_workers):

@@ -214,7 +214,7 @@ def test_a_dry_run_asks_to_finish_the_removal_in_an_index_first(out, forker, cap
     words = ["forget", str(out / "known"), "--path", "f2.py"]
     assert os.WTERMSIG(forker.run(words, "forget.between_indexes=kill", is_command=True)) == signal.SIGKILL
     assert cli.main([*words, "--dry_run"]) == 2
-    assert "has a removal that was interrupted; finish it first" in capsys.readouterr().err
+    assert "has a change that was interrupted; finish it first" in capsys.readouterr().err
 
 
 def test_killed_between_two_datasets_the_same_command_finds_the_rest(out, forker):

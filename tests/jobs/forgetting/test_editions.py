@@ -338,10 +338,10 @@ def test_retain_goes_on_after_a_removal_that_was_killed(folder, name, forker, ca
     assert os.WTERMSIG(forker.run(words, f"{name}=kill", is_command=True)) == signal.SIGKILL
     retain = ["retain", str(folder / "out"), "--editions", "2"]
     assert cli.main([*retain, "--dry_run"]) == 2
-    assert "has a removal that was interrupted; finish it first, without --dry_run" in capsys.readouterr().err
+    assert "has a change that was interrupted; finish it first, without --dry_run" in capsys.readouterr().err
     assert cli.main(retain) == 0
     told = capsys.readouterr().err
-    assert "finished a removal that was interrupted (codemill forget)" in told and "dropped edition 1" in told
+    assert "finished a change that was interrupted" in told and "dropped edition 1" in told
     after = without(before, *ALL_OUT)
     assert editions(folder) == {number: after[number] for number in (2, 3)}
 

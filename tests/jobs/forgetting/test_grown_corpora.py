@@ -60,10 +60,11 @@ def write(folder: Path, sources: dict[str, dict[str, bytes]]) -> None:
             (folder / "in" / name / path).write_bytes(content)
 
 
-def grow(nights: Nights, folder: Path, *more: str) -> None:
+def grow(nights: Nights, folder: Path, *more: str, failpoint: str = "none=raise") -> None:
     sources = sorted(str(path) for path in (folder / "in").iterdir())
     argv = ["corpus", *sources, "--output", str(folder / "out"), "--progress", "none", "--workers", "1", "--grow"]
-    assert nights.call(folder, [*argv, *more]) == 0, (folder / "log").read_text()
+    wanted = -SIGKILL if failpoint.endswith("=kill") else 0
+    assert nights.call(folder, [*argv, *more], failpoint=failpoint) == wanted, (folder / "log").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -255,3 +256,12 @@ def test_a_growth_finishes_a_removal_that_was_interrupted(nights, folder):
     assert forget(nights, folder, *BY_PATH, failpoint="rewrite.after_first_file=kill")[0] == -SIGKILL
     grow(nights, folder)
     assert editions(folder) == without(before, *BY_PATH)
+
+
+def test_a_removal_finishes_a_growth_that_was_interrupted(nights, folder):
+    (folder / "in/out/b.py").write_bytes(code(f"{SECRET}5"))
+    grow(nights, folder, failpoint="rewrite.after_first_file=kill")
+    ended, told = forget(nights, folder, *BY_PATH)
+    assert (ended, "finished a change that was interrupted\n" in told) == (0, True)
+    assert list(editions(folder)) == [1, 2, 3, 4]
+    assert holds(folder / "out", SECRET) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def test_an_output_that_never_grew_stays_as_it_is(output):
     before = present(output)
     assert retain(output, 1) == 0
     assert present(output) == before
+
+
+def test_a_corpus_that_never_grew_has_no_edition_to_drop(output, capsys):
+    shutil.rmtree(output / "_editions")
+    (output / "COMPLETED").write_bytes(b"")  # as `corpus` writes it
+    assert retain(output, 1) == retain(output, 1, "--dry_run") == 0
+    assert "dropped no edition: 0 files" in capsys.readouterr().err
 
 
 def test_an_output_that_is_locked_or_incomplete_is_refused(output, capsys):

@@ -235,6 +235,16 @@ def test_a_forgotten_file_is_in_no_edition_and_does_not_come_back(nights, grown)
     check(grown, wanted, False, True)
 
 
+def test_a_file_that_the_input_has_twice_is_forgotten_twice(nights, grown):
+    corpus = FIRST | {"three": [NEW], "four": [("d/four", "p.py", "y = 1\n")] * 2}
+    write_corpus(grown, corpus)
+    grow(nights, grown)
+    (grown / "list").write_text("d/four\n")
+    argv = ["forget", str(grown / "out"), "--opt_out", str(grown / "list")]
+    assert nights.call(grown, argv) == 0, (grown / "log").read_text()
+    check(grown, FIRST | {"three": [NEW]}, False, True)
+
+
 def test_earlier_editions_are_dropped_and_the_dataset_grows_on(nights, grown):
     assert nights.call(grown, ["retain", str(grown / "out"), "--editions", "1"]) == 0, (grown / "log").read_text()
     corpus = {"two": FIRST["two"], "three": [NEW]}
