@@ -57,12 +57,14 @@ class Compared:
 class Repository:
     """A clone: its files as `pack` reads them, and the edges that it finds."""
 
-    def __init__(self, clone: Path):
+    def __init__(self, clone: Path, extensions: tuple[str, ...]):
         self.clone = clone.resolve()
         listed = run(["git", "ls-files", "-z"], self.clone).split("\0")
         self.texts: dict[str, str] = {}
         for path in filter(None, listed):
             place = self.clone / path
+            if not path.endswith(extensions) and not is_config(path):
+                continue
             if place.is_file() and not place.is_symlink() and place.stat().st_size < 4_000_000:
                 text = place.read_bytes().decode("utf-8", "ignore")
                 if "\0" not in text:
@@ -85,9 +87,7 @@ class Repository:
 
 
 def run(command: list[str], folder: Path, **environment: str) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    done = subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, check=False)
     return done.stdout.decode("utf-8", "replace")
 
 
@@ -283,6 +283,12 @@ TOOLS: Final[dict[str, Callable[[Repository, argparse.Namespace], Iterator[Compa
     "rustc": of_rustc,
     "jdeps": of_jdeps,
 }
+EXTENSIONS: Final = {
+    "go": (".go",),
+    "tsc": (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"),
+    "rustc": (".rs",),
+    "jdeps": (".java",),
+}
 
 
 def main() -> None:
@@ -294,7 +300,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=20)
     arguments = parser.parse_args()
     for clone in arguments.clones:
-        repository = Repository(clone)
+        repository = Repository(clone, EXTENSIONS[arguments.tool])
         for found in TOOLS[arguments.tool](repository, arguments):
             sides = ("only the tool", found.theirs - found.ours), ("only codemill", found.ours - found.theirs)
             counts = ", ".join(f"{name} {len(edges)}" for name, edges in sides)

@@ -119,7 +119,7 @@ _GO_DECLARED: Final = re.compile(
 )
 # Lines of a group that is in parentheses; fields of a struct in it are further in.
 _GO_GROUPED: Final = re.compile(r"^(?:\t| {1,4})([A-Z]\w*(?:[ \t]*,[ \t]*\w+)*)", re.MULTILINE)
-_GO_USED: Final = re.compile(r"(?<![.\w])(\w+\.[A-Z]\w*)")
+_GO_USED: Final = re.compile(r"(?:(?<![.\w])|(?<=\.\.\.))(\w+\.[A-Z]\w*)")  # `...money.Sum` has the type of many
 
 
 def _go_facts(path: str, text: str, imports: Sequence[Import]) -> FileFacts:

@@ -346,6 +346,16 @@ def test_a_name_that_a_long_go_file_uses_at_its_end_is_seen():
     assert edges_of(files) == {("main.go", "money/total.go")}
 
 
+def test_the_type_of_a_variadic_go_parameter_is_used():
+    files = {
+        "go.mod": "module example.com/shop\n",
+        "main.go": 'package main\n\nimport "example.com/shop/money"\n\nfunc Add(all ...money.Sum) {}\n',
+        "money/sum.go": "package money\n\ntype Sum int\n",
+        "money/other.go": "package money\n\nfunc Other() {}\n",
+    }
+    assert edges_of(files) == {("main.go", "money/sum.go")}
+
+
 @pytest.mark.parametrize("repeated", ["/* ", "fun ", "fun <", 'x """ ', "fun a, "])
 def test_names_in_what_is_begun_without_end_are_read_in_one_pass(repeated):
     """What is searched for its end from each of its beginnings would take many minutes."""
