@@ -115,21 +115,31 @@ def _head(text: str, lines: int) -> str:
 
 _GO_PACKAGE: Final = re.compile(r"^package[ \t]+(\w+)", re.MULTILINE)
 _GO_DECLARED: Final = re.compile(
-    r"^(?:func|type|var|const)[ \t]+([A-Z]\w*)"
-    r"|^\t([A-Z]\w*)(?:[ \t]*,[ \t]*\w+)*[ \t]+(?:=|[\w\[*.]+[ \t]*(?:=|$|struct|interface))",  # in parentheses
-    re.MULTILINE,
+    r"^(?:func|type|var|const)[ \t]+([A-Z]\w*)|^(?:type|var|const)[ \t]*\(([^\n]*(?:\n(?!\)).*)*)", re.MULTILINE
 )
-_GO_USED: Final = re.compile(r"(?<![.\w])(\w+\.[A-Z]\w*)")
+# Lines of a group that is in parentheses; fields of a struct in it are further in.
+_GO_GROUPED: Final = re.compile(r"^(?:\t| {1,4})([A-Z]\w*(?:[ \t]*,[ \t]*\w+)*)", re.MULTILINE)
+_GO_USED: Final = re.compile(r"(?:(?<![.\w])|(?<=\.\.\.))(\w+\.[A-Z]\w*)")  # `...money.Sum` has the type of many
 
 
 def _go_facts(path: str, text: str, imports: Sequence[Import]) -> FileFacts:
     """A package is imported as a whole: which of its files are meant follows from the names that are used of it."""
     package = _GO_PACKAGE.search(text)
-    declares = dict.fromkeys(one or other for one, other in _GO_DECLARED.findall(text)[:_MAX_USES])
-    uses = set(_GO_USED.findall(text)[:_MAX_USES]) if imports else set()
+    uses = dict.fromkeys(_GO_USED.findall(text)) if imports else ()
+    uses = set(itertools.islice(uses, _MAX_USES))
     return FileFacts(
-        path, "go", tuple(imports), package.group(1) if package else "", tuple(declares), tuple(sorted(uses))
+        path, "go", tuple(imports), package.group(1) if package else "", _go_declares(text), tuple(sorted(uses))
     )
+
+
+def _go_declares(text: str) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for single, group in _GO_DECLARED.findall(text):
+        if single:
+            names[single] = None
+        for line in _GO_GROUPED.findall(group):
+            names.update(dict.fromkeys(name for name in re.split(r"[ \t,]+", line) if name[:1].isupper()))
+    return tuple(itertools.islice(names, _MAX_USES))
 
 
 # Languages whose imports name declarations in files: query of the package, query of the declarations.

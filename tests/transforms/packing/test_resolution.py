@@ -322,6 +322,40 @@ def test_of_a_go_package_those_files_are_imported_whose_names_are_used():
     }
 
 
+def test_fields_of_a_go_struct_are_no_declarations_and_a_group_s_lines_are():
+    text = (
+        "package p\n\ntype Page struct {\n\tData any\n}\n\nvar (\n\tJSON Binding = j{}\n\t// Note\n\tA, B = 1, 2\n)\n\n"
+        "type (\n\tKind struct {\n\t\tField int\n\t}\n\tName string\n)\n\nfunc Do() {\n\tX := 1\n}\n"
+        "const (\n\tFirst = iota\n\tSecond\n)\n"
+    )
+    assert read_facts("p.go", text).declares == ("Page", "JSON", "A", "B", "Kind", "Name", "Do", "First", "Second")
+
+
+def test_a_name_that_a_long_go_file_uses_at_its_end_is_seen():
+    main = (
+        'package main\nimport "example.com/shop/money"\nfunc main() {\n'
+        + "\tt.Run()\n" * 3000
+        + "\tmoney.Total(1)\n}\n"
+    )
+    files = {
+        "go.mod": "module example.com/shop\n",
+        "main.go": main,
+        "money/total.go": "package money\n\nfunc Total(x int) int { return x }\n",
+        "money/other.go": "package money\n\nfunc Other() {}\n",
+    }
+    assert edges_of(files) == {("main.go", "money/total.go")}
+
+
+def test_the_type_of_a_variadic_go_parameter_is_used():
+    files = {
+        "go.mod": "module example.com/shop\n",
+        "main.go": 'package main\n\nimport "example.com/shop/money"\n\nfunc Add(all ...money.Sum) {}\n',
+        "money/sum.go": "package money\n\ntype Sum int\n",
+        "money/other.go": "package money\n\nfunc Other() {}\n",
+    }
+    assert edges_of(files) == {("main.go", "money/sum.go")}
+
+
 @pytest.mark.parametrize("repeated", ["/* ", "fun ", "fun <", 'x """ ', "fun a, "])
 def test_names_in_what_is_begun_without_end_are_read_in_one_pass(repeated):
     """What is searched for its end from each of its beginnings would take many minutes."""
