@@ -14,7 +14,7 @@ from jobs.options import GenerationOptions
 
 ROOT = Path(__file__).parents[1]
 # Separate command lines, for developers.
-TOOLS = {"model/estimates/aot.py", "model/estimates/report.py"}
+TOOLS = {"model/estimates/aot.py", "model/estimates/report.py", "model/estimates/training_aot.py"}
 MODEL = sorted(path for path in (ROOT / "model").rglob("*.py") if path.relative_to(ROOT).as_posix() not in TOOLS)
 TASKS = sorted((ROOT / "transforms" / "tasks").glob("*.py"))
 
