@@ -12,7 +12,7 @@ from jobs.options import semantic_options
 from jobs.storage.folders import COMPLETED
 from jobs.terminal.escapes import markdown_code
 from jobs.training.checkpoints import write_whole
-from jobs.training.origin import Base
+from jobs.training.origin import SHAPES, Base
 from jobs.training.start import Start, compute_dtype, training_config
 from model.checkpoint import save
 from model.gemma import Gemma
@@ -50,7 +50,7 @@ def publish(options: Options, start: Start, state: TrainState, tokenizer: Tokeni
 def card(options: Options, folder: Path, base: Base | None) -> str:
     """The model's card in Markdown: what it was made of, how, and how its loss went."""
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    sections = (_head(base), _what(options, base), _course(log), _options(options))
+    sections = (_head(base), _what(options, base), _course(log), _options(options, base))
     return "\n".join(line for section in sections for line in [*section, ""])
 
 
@@ -93,7 +93,10 @@ def _course(log: list[dict[str, Any]]) -> Iterator[str]:
     yield f"Nats per weighted token; {sum(line['tokens'] for line in log):,} tokens were trained on."
 
 
-def _options(options: Options) -> Iterator[str]:
+def _options(options: Options, base: Base | None) -> Iterator[str]:
+    told = public_options("train", semantic_options(options))
+    if base is not None:  # which has its own shapes
+        told = {name: value for name, value in told.items() if name not in SHAPES}
     yield "```json"
-    yield json.dumps(public_options("train", semantic_options(options)), indent=1, sort_keys=True)
+    yield json.dumps(told, indent=1, sort_keys=True)
     yield "```"

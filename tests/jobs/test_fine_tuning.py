@@ -125,6 +125,7 @@ def test_the_card_says_what_was_tuned_how_and_to_which_loss(base: str, adapted: 
     (last,) = [line for line in card.splitlines() if line.startswith("| 4 |")]
     assert last == f"| 4 | {log_of(adapted)[-1]['loss']:.4f} | {log_of(adapted)[-1]['eval_loss']:.4f} |"
     assert str(adapted.parent) not in card and base not in card
+    assert '"lora_rank": 2' in card and "d_model" not in card, "the shapes are the checkpoint's, not the options'"
 
 
 def test_adapters_of_another_base_are_not_trained_further(corpus: str, base: str, tmp_path: Path, capsys):
