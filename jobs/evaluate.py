@@ -51,7 +51,7 @@ class Options(PlannedLengths, ModelJobOptions):
     tests: str | None = option(
         None,
         help="Problems of your own: Parquet or JSON lines with task_id, language, prompt, test, and optionally setup, "
-        "suffix, answer; or conversations, with messages.",
+        "suffix, entry_point, answer; or conversations, with messages.",
         metavar="FILE",
         is_path=True,
     )

@@ -44,7 +44,10 @@ class Options(LicenseColumnOptions, ColumnOptions, OptOutOptions, RerunOptions, 
         is_path=True,
     )
     output: str = option(
-        help="Output folder of the index; local, must not exist yet.", operational=True, metavar="DIR", is_path=True
+        help="Output folder of the index; local, new or complete by the same options.",
+        operational=True,
+        metavar="DIR",
+        is_path=True,
     )
     workers: int | None = option(
         None,

@@ -154,7 +154,10 @@ def _joined(sources: Sources) -> Iterator[dict[str, Any]]:
     benchmark = sources.benchmark or OWN_TESTS
     name = benchmark.name
     answers = _Answers.read(sources.answers) if sources.answers else None
-    for one in read_problems(sources):
+    problems = read_problems(sources)
+    if answers is None and not sources.reference:
+        _check_own_answers(sources, problems)
+    for one in problems:
         problem = one.problem
         if isinstance(problem, TextProblem):
             raise ConfigError(f"--benchmark {name} is answered by --model alone")
@@ -210,6 +213,17 @@ def _check_texts(problem: Problem | TextProblem | None) -> None:
             raise TypeError(f"{name} must be text, is {type(value).__name__}")
 
 
+def _check_own_answers(sources: Sources, problems: Sequence[Found]) -> None:
+    """Raises ConfigError if no row could have an answer of its own. In JSON lines, some rows may lack the column."""
+    if problems and not any(
+        isinstance(one.problem, TextProblem) or "answer" in one.row or "messages" in one.row for one in problems
+    ):
+        raise ConfigError(
+            f"{sources.data} has no column answer; give --model, --answers, or --reference for the benchmark's own "
+            "solutions"
+        )
+
+
 def _own_answers(sources: Sources, one: Found) -> list[str]:
     if sources.reference:
         assert sources.benchmark is not None
@@ -217,11 +231,6 @@ def _own_answers(sources: Sources, one: Found) -> list[str]:
             reference = sources.benchmark.reference(one.row)
         return [] if reference is None else [_text(reference, one.where)]
     row = one.row
-    if "answer" not in row and "messages" not in row:
-        raise ConfigError(
-            f"{sources.data} has no column answer; give --model, --answers, or --reference for the benchmark's own "
-            "solutions"
-        )
     answer = row.get("answer") if sources.benchmark else OWN_TESTS.reference(row)
     return [] if answer is None else [_text(answer, one.where)]
 

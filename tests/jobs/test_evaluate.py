@@ -111,6 +111,15 @@ def test_problems_of_ones_own_hold_their_answers(tmp_path: Path) -> None:
     assert [row["passed"] for row in rows_of(output)] == [True, False, False]
 
 
+def test_a_row_of_json_lines_without_an_answer_is_a_problem_without_one(tmp_path: Path) -> None:
+    asked = {"prompt": "def f(x):\n", "test": "assert f(1) == 2", "language": "py"}
+    rows = [{**asked, "task_id": "a"}, {**asked, "task_id": "b", "answer": "    return 2 * x\n"}]
+    output = tmp_path / "out"
+    assert evaluate("--tests", lines(tmp_path / "tests.jsonl", rows), "--output", str(output)) == 0
+    assert [row["task_id"] for row in rows_of(output)] == ["b"]
+    assert scores_of(output)["problems_not_answered"] == 1
+
+
 def test_mbpp_is_read_in_both_of_its_layouts(tmp_path: Path) -> None:
     ours = {
         "id": "12",
