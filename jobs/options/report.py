@@ -69,7 +69,8 @@ class ReportOptions(RunOptions):
     )
     quiet: bool = option(
         False,
-        help="Print nothing but errors and what could not be read; summary.json has the counts.",
+        help="Print only errors, what could not be read and opt-out entries that matched nothing; summary.json has "
+        "the counts.",
         operational=True,
     )
     verbose: bool = option(

@@ -31,9 +31,9 @@ from model.errors import SHOWN_CHARS, ConfigError, one_line
 from transforms.user_files import compose, construct, read_text
 
 _TOP = ("output", "common", "steps")
-_NO_STEPS = frozenset(("pipeline", "work", "inspect", "browse", "estimate", "sandbox"))
+_NO_STEPS = frozenset(("publish", "forget", "retain", "pipeline", "work", "estimate", "sandbox", "inspect", "browse"))
 STEP_JOBS = tuple(name for name in JOBS if name not in _NO_STEPS)
-"""The jobs that can be steps: those that write an output folder."""
+"""The jobs that can be steps: those that make a dataset, an index or a model in an output folder of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +182,10 @@ def _step(
     own = file.mapping(node, f"step {name}")
     is_fused = _is_fused(file, name, own)
     job = file.text(own.pop("job"), "job") if "job" in own else name
+    if job in _NO_STEPS:
+        raise ConfigError(
+            f"{file.place(node)}: step {name}: codemill {job} makes no dataset, so it can't be a step; run it by itself"
+        )
     if job not in STEP_JOBS:
         hint = f"job {_near(job, STEP_JOBS)}" if job != name else f"no job is called {name}; name one with `job`"
         raise ConfigError(f"{file.place(node)}: step {name}: {hint}")

@@ -60,8 +60,13 @@ def test_common_options_go_to_the_steps_that_have_them_unless_a_step_has_its_own
             "output: o\nsteps:\n  clean: {input: x}",
             r"p.yaml:3: step clean: no job is called clean; name one",
         ),
+        (
+            "output: o\nsteps:\n  shared: {job: publish, path: x, to: y}",
+            r"p.yaml:3: step shared: codemill publish makes no dataset, so it can't be a step; run it by itself",
+        ),
+        ("output: o\nsteps:\n  retain: {output: x, editions: 1}", r"step retain: codemill retain makes no dataset"),
         ("output: o\nsteps:\n  a: {job: filtre, input: x}", r"step a: job filtre; did you mean filter\?"),
-        ("output: o\nsteps:\n  a: {job: work, output: x}", r"step a: job work"),
+        ("output: o\nsteps:\n  a: {job: work, output: x}", r"step a: codemill work makes no dataset"),
         ("output: o\nsteps:\n  filter: {inptu: x}", r"p.yaml:3: unknown option inptu; did you mean input\?"),
         ("output: o\nsteps:\n  filter:\n    input: x\n    workers: many", r"p.yaml:5: workers: expected an integer"),
         ("output: o\nsteps:\n  filter:\n    input: x\n    workers: 0", r"p.yaml:4: step filter: --workers is 0"),
@@ -119,5 +124,5 @@ def test_outputs_of_a_home_a_file_url_and_a_trained_model_are_found(written, tmp
 
 def test_every_job_that_writes_an_output_can_be_a_step(written):
     assert {"corpus", "filter", "dedup", "pack", "infill", "index", "evaluate", "train"} <= set(STEP_JOBS)
-    assert not {"pipeline", "work", "inspect"} & set(STEP_JOBS)
+    assert not {"pipeline", "work", "inspect", "publish", "forget", "retain"} & set(STEP_JOBS)
     assert Path(read_steps(written("output: o\nsteps:\n  dedup: {input: ~/x}"))[0].options.input[0]).is_absolute()
