@@ -218,11 +218,12 @@ def of_rustc(repository: Repository, arguments: argparse.Namespace) -> Iterator[
     yield Compared("root of a crate to its files", theirs, ours)
     folder_of = {posixpath.dirname(place): package for place, package in packages.items()}
     name_of = {place: package["name"] for place, package in folder_of.items()}
+    # A workspace may replace versions by its own packages (`[patch]`): by name, then.
     declared = {
-        (name_of[place], name_of[dependency["path"]])
-        for place, package in folder_of.items()
+        (package["name"], dependency["name"])
+        for package in packages.values()
         for dependency in package["dependencies"]
-        if dependency.get("path") in name_of
+        if dependency["name"] in name_of.values()
     }
 
     def package_of(path: str) -> str:
