@@ -161,9 +161,11 @@ def _rust(source: syntax.Source) -> list[Found]:
 def _rust_items(source: syntax.Source, outer: list[str], depth: int) -> list[Found]:
     """`mod` and `use`, also of items that are passed to a macro, as `cfg_net! { mod net; }`."""
     found = []
-    for node in captured(source, "[(mod_item !body)(use_declaration)] @x"):
+    for node in captured(source, "[(mod_item !body)(use_declaration)(extern_crate_declaration)] @x"):
         line = node.start_point[0]
-        if node.type == "mod_item":
+        if node.type == "extern_crate_declaration":
+            found.append((Import(_name(source, node), form="crate"), line))
+        elif node.type == "mod_item":
             place = node.prev_named_sibling
             attribute = re.search(r'path\s*=\s*"([^"]+)"', source.text(place)) if place is not None else None
             if attribute is not None and place is not None and place.type == "attribute_item":
@@ -188,7 +190,7 @@ def _rust_items(source: syntax.Source, outer: list[str], depth: int) -> list[Fou
 
 # What macros get isn't parsed with the file. Items stand in macros of one or two levels.
 _MAX_MACRO_DEPTH: Final = 4
-_RUST_ITEM: Final = re.compile(rb"\b(?:mod\s+\w+\s*;|use\s+[\w:])")
+_RUST_ITEM: Final = re.compile(rb"\b(?:mod\s+\w+\s*;|use\s+[\w:]|extern\s+crate\s)")
 
 
 def _rust_macro(source: syntax.Source, node: tree_sitter.Node, outer: list[str], depth: int) -> list[Found]:
