@@ -26,7 +26,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,13 +36,14 @@ sys.path.insert(0, str(ROOT))
 
 from transforms.packing.facts import read_facts  # noqa: E402
 from transforms.packing.graph import dependency_edges  # noqa: E402
+from transforms.packing.imports import Import  # noqa: E402
 from transforms.packing.resolution import RepositoryIndex, is_config, resolve  # noqa: E402
 from transforms.packing.resolution.index import is_within  # noqa: E402
 
 Edge = tuple[str, str]
 FIELDS: Final = "Dir,ImportPath,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports"
 _HEAD = re.compile(r"^======== Resolving module '(.+)' from '(.+)'\. ========$")
-_FOOT = re.compile(r"^======== Module name '(.+)' was successfully resolved to '(.+?)'")
+_FOOT = re.compile(r"^======== Module name '(.+)' was (?:not resolved|successfully resolved to '(.+?)')")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Repository:
     def relative(self, path: str) -> str | None:
         """The path in the repository, None outside of it or where it isn't part of it."""
         place = os.path.relpath(os.path.realpath(os.path.join(self.clone, path)), self.clone)
-        return place if place in self.texts else None
+        return place if place in self.index.facts else None
 
     def relative_folder(self, folder: str) -> str:
         place = os.path.relpath(os.path.realpath(folder), self.clone)
@@ -146,38 +147,48 @@ def json_objects(text: str) -> Iterator[dict[str, Any]]:
         at += len(text[at:]) - len(text[at:].lstrip())
 
 
-def relative_edges(repository: Repository, edges: list[list[str]]) -> set[Edge]:
-    found = {(repository.relative(a), repository.relative(b)) for a, b in edges}
+def relative_edges(repository: Repository, edges: Collection[Sequence[str]]) -> set[Edge]:
+    places = {path: repository.relative(path) for path in {path for edge in edges for path in edge}}
+    found = {(places[a], places[b]) for a, b in edges}
     return {(a, b) for a, b in found if a is not None and b is not None and a != b}
 
 
 def of_tsc(repository: Repository, arguments: argparse.Namespace) -> Iterator[Compared]:
     if arguments.link:
         link_workspace(repository)
-    importers, edges = set(), []
+    importers, found = set(), []
     for path in sorted(repository.index.configs):
         if posixpath.basename(path) == "tsconfig.json":
             command = ["tsc", "-p", path, "--noEmit", "--noCheck", "--traceResolution", "--listFiles"]
             told = run(command, repository.clone)
-            edges += traced(told)
+            found += traced(told)
             importers |= {repository.relative(line) for line in told.splitlines() if line.startswith("/")}
+    theirs = relative_edges(repository, [(importer, imported) for importer, _, imported in found if imported])
+    # A package's `exports` lead to what a build makes; codemill takes the source that it is made from.
+    not_built = set()
+    for place, name, imported in set(found):
+        importer = repository.relative(place)
+        if not imported and importer is not None and not name.startswith("."):
+            not_built |= {(importer, path) for path in resolve(Import(name), importer, repository.index)}
+    not_built -= theirs
     ours = {edge for edge in repository.edges if edge[0] in importers}
-    yield Compared("file to file", relative_edges(repository, edges), ours)
+    yield Compared("file to file", theirs, ours - not_built)
+    yield Compared("file to a package that isn't built", set(), ours & not_built)
 
 
-def traced(told: str) -> list[list[str]]:
-    """Importer and imported file of each module that a trace of tsc's resolves.
+def traced(told: str) -> list[tuple[str, str, str]]:
+    """Importer, module as written and imported file, "" for none, of a trace of tsc's.
 
     >>> traced("======== Resolving module './b' from '/a.ts'. ========\\n"
     ...        "======== Module name './b' was successfully resolved to '/b.ts'. ========")
-    [['/a.ts', '/b.ts']]
+    [('/a.ts', './b', '/b.ts')]
     """
     found, importer = [], ""
     for line in told.splitlines():
         if head := _HEAD.match(line):
             importer = head.group(2)
-        elif (foot := _FOOT.match(line)) and importer:
-            found.append([importer, foot.group(2)])
+        elif importer and (foot := _FOOT.match(line)):
+            found.append((importer, foot.group(1), foot.group(2) or ""))
     return found
 
 
@@ -207,11 +218,12 @@ def of_rustc(repository: Repository, arguments: argparse.Namespace) -> Iterator[
     yield Compared("root of a crate to its files", theirs, ours)
     folder_of = {posixpath.dirname(place): package for place, package in packages.items()}
     name_of = {place: package["name"] for place, package in folder_of.items()}
+    # A workspace may replace versions by its own packages (`[patch]`): by name, then.
     declared = {
-        (name_of[place], name_of[dependency["path"]])
-        for place, package in folder_of.items()
+        (package["name"], dependency["name"])
+        for package in packages.values()
         for dependency in package["dependencies"]
-        if dependency.get("path") in name_of
+        if dependency["name"] in name_of.values()
     }
 
     def package_of(path: str) -> str:
@@ -256,16 +268,13 @@ def of_jdeps(repository: Repository, arguments: argparse.Namespace) -> Iterator[
         if facts.grammar == "java"
         for name in facts.declares
     }
-    compiled, theirs, importer = set(), set(), None
+    compiled, theirs = set(), set()
     for line in told.splitlines():
-        depth, words = len(line) - len(line.lstrip()), line.split()
-        if depth == 3 and words:
-            importer = place_of.get(words[0].partition("$")[0])
-            compiled.add(importer)
-        elif depth > 3 and len(words) > 1 and words[0] == "->" and importer is not None:
-            imported = place_of.get(words[1].partition("$")[0])
-            if imported is not None and imported != importer:
-                theirs.add((importer, imported))
+        importer, _, rest = line.strip().partition("-> ")
+        a, b = (place_of.get(name.partition("$")[0]) for name in (importer.strip(), rest.split(" ")[0]))
+        compiled.add(a)
+        if a is not None and b is not None and a != b:
+            theirs.add((a, b))
     ours = {edge for edge in repository.edges if edge[0] in compiled}
     named = {(a, b) for a, b in theirs if names_one_of(repository.texts[a], repository.index.facts[b].declares)}
     yield Compared("file to file whose type it names", named, ours)

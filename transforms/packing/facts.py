@@ -125,8 +125,7 @@ _GO_USED: Final = re.compile(r"(?:(?<![.\w])|(?<=\.\.\.))(\w+\.[A-Z]\w*)")  # `.
 def _go_facts(path: str, text: str, imports: Sequence[Import]) -> FileFacts:
     """A package is imported as a whole: which of its files are meant follows from the names that are used of it."""
     package = _GO_PACKAGE.search(text)
-    used = dict.fromkeys(_GO_USED.findall(text)) if imports else {}
-    uses = itertools.islice(used, _MAX_USES)
+    uses = set(itertools.islice(dict.fromkeys(_GO_USED.findall(text)), _MAX_USES)) if imports else set()
     return FileFacts(
         path, "go", tuple(imports), package.group(1) if package else "", _go_declares(text), tuple(sorted(uses))
     )

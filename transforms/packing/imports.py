@@ -155,24 +155,62 @@ def _go(source: syntax.Source) -> list[Found]:
 
 
 def _rust(source: syntax.Source) -> list[Found]:
+    return [*_rust_items(source, [], 0), *_rust_inline(source)]
+
+
+def _rust_items(source: syntax.Source, outer: list[str], depth: int) -> list[Found]:
+    """`mod` and `use`, also of items that are passed to a macro, as `cfg_net! { mod net; }`."""
     found = []
-    for node in captured(source, "[(mod_item !body)(use_declaration)] @x"):
+    for node in captured(source, "[(mod_item !body)(use_declaration)(extern_crate_declaration)] @x"):
         line = node.start_point[0]
-        if node.type == "mod_item":
+        if node.type == "extern_crate_declaration":
+            found.append((Import(_name(source, node), form="crate"), line))
+        elif node.type == "mod_item":
             place = node.prev_named_sibling
             attribute = re.search(r'path\s*=\s*"([^"]+)"', source.text(place)) if place is not None else None
             if attribute is not None and place is not None and place.type == "attribute_item":
                 found.append((Import(attribute.group(1), form="path"), line))
             else:
                 found.append(
-                    (Import("::".join([*_enclosing_modules(source, node), _name(source, node)]), form="mod"), line)
+                    (
+                        Import("::".join([*outer, *_enclosing_modules(source, node), _name(source, node)]), form="mod"),
+                        line,
+                    )
                 )
         else:
             argument = node.child_by_field_name("argument")
             tree = re.sub(r"\s+", " ", source.text(argument))
             paths = _use_paths(tree) if _use_depth(tree) <= _MAX_USE_DEPTH else []
             found += [(Import(path, form="use"), line) for path in paths]
-    return [*found, *_rust_inline(source)]
+    if depth < _MAX_MACRO_DEPTH and _RUST_ITEM.search(source.data):
+        for node in captured(source, "(macro_invocation (token_tree) @x)"):
+            found += _rust_macro(source, node, outer, depth)
+    return found
+
+
+# What macros get isn't parsed with the file. Items stand in macros of one or two levels.
+_MAX_MACRO_DEPTH: Final = 4
+_RUST_ITEM: Final = re.compile(rb"\b(?:mod\s+\w+\s*;|use\s+[\w:]|extern\s+crate\s)")
+
+
+def _rust_macro(source: syntax.Source, node: tree_sitter.Node, outer: list[str], depth: int) -> list[Found]:
+    inner = source.data[node.start_byte + 1 : node.end_byte - 1]
+    parent = node.parent.parent if node.parent is not None else None
+    if parent is not None and parent.type == "expression_statement":
+        parent = parent.parent
+    is_item = parent is not None and (parent.type == "source_file" or _is_module_body(parent))
+    if not is_item or not _RUST_ITEM.search(inner):
+        return []
+    parsed = syntax.parse(inner, "rust")
+    if parsed is None:
+        return []
+    line = node.start_point[0]
+    items = _rust_items(parsed, [*outer, *_enclosing_modules(source, node)], depth + 1)
+    return [(item, line + offset) for item, offset in items]
+
+
+def _is_module_body(node: tree_sitter.Node) -> bool:
+    return node.type == "declaration_list" and node.parent is not None and node.parent.type == "mod_item"
 
 
 def _rust_inline(source: syntax.Source) -> list[Found]:

@@ -356,6 +356,34 @@ def test_the_type_of_a_variadic_go_parameter_is_used():
     assert edges_of(files) == {("main.go", "money/sum.go")}
 
 
+def test_modules_of_rust_that_are_passed_to_a_macro_are_edges():
+    files = {
+        "Cargo.toml": '[package]\nname = "shop"\n',
+        "src/lib.rs": (
+            "cfg_net! {\n    pub mod net;\n    cfg_io! { mod io; }\n    pub use crate::sale::Sale;\n}\n"
+            'mod inner {\n    cfg_net! { mod far; }\n}\nfn f() { print!("mod sale; {}", 1); quote! { mod tax; } }\n'
+        ),
+        "src/net.rs": "",
+        "src/io.rs": "",
+        "src/inner/far.rs": "",
+        "src/sale.rs": "pub struct Sale;\n",
+        "src/tax.rs": "",
+    }
+    imported = ("src/net.rs", "src/io.rs", "src/inner/far.rs", "src/sale.rs")
+    assert edges_of(files) == {("src/lib.rs", path) for path in imported}
+
+
+def test_an_extern_crate_of_the_workspace_leads_to_its_root():
+    files = {
+        "shop/Cargo.toml": '[package]\nname = "shop"\n[dependencies]\nold-tax = { path = "../tax" }\n',
+        "shop/src/lib.rs": "pub extern crate old_tax as tax;\nextern crate alloc;\nextern crate self as me;\n",
+        "shop/src/old_tax.rs": "",
+        "tax/Cargo.toml": '[package]\nname = "old-tax"\n',
+        "tax/src/lib.rs": "",
+    }
+    assert edges_of(files) == {("shop/src/lib.rs", "tax/src/lib.rs")}
+
+
 @pytest.mark.parametrize("repeated", ["/* ", "fun ", "fun <", 'x """ ', "fun a, "])
 def test_names_in_what_is_begun_without_end_are_read_in_one_pass(repeated):
     """What is searched for its end from each of its beginnings would take many minutes."""

@@ -21,7 +21,7 @@ _ROOT_FILES = ("lib.rs", "main.rs")
 
 
 def resolve_rust(found: Import, importer: str, index: RepositoryIndex) -> list[str]:
-    """Returns the file to which one `mod` or `use` resolves."""
+    """Returns the file to which one `mod`, `use` or `extern crate` resolves."""
     if found.form == "path":
         place = joined(posixpath.dirname(importer), found.target)
         return [place] if place is not None and place in index else []
@@ -31,7 +31,9 @@ def resolve_rust(found: Import, importer: str, index: RepositoryIndex) -> list[s
         path = _module(own, parts, index)
         return [path] if path else []
     folder: str | None = own
-    if parts[0] == "crate":
+    if found.form == "crate":
+        folder, parts = _crates(index).get(found.target), []
+    elif parts[0] == "crate":
         folder, parts = _crate_root(importer, index), parts[1:]
     elif parts[0] in ("self", "super"):
         while parts and parts[0] in ("self", "super"):
