@@ -16,6 +16,7 @@ from jobs.training.origin import SHAPES, Base
 from jobs.training.start import Start, compute_dtype, training_config
 from model.checkpoint import save
 from model.gemma import Gemma
+from model.storage import exists, is_folder, join, read_bytes, resolve
 from model.tokenizer import Tokenizer
 from model.training.adapters import merged
 from model.training.step import TrainState
@@ -27,6 +28,9 @@ _DERIVATIVE: Final = (
     "It is a *Model Derivative* of {name} if that is a Gemma model: the "
     "[Gemma Terms of Use](https://ai.google.dev/gemma/terms) then apply to it, and must be passed on with it."
 )
+_TEMPLATES: Final = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
+"""Files beside a checkpoint that tell how a conversation is written."""
+_MOST_TEMPLATE_BYTES: Final = 8 << 20
 _POINTS: Final = 12  # of the loss's course in the card
 
 
@@ -43,8 +47,19 @@ def publish(options: Options, start: Start, state: TrainState, tokenizer: Tokeni
         dtype = compute_dtype(options.dtype)
     save(Gemma(start.config, weights=weights), folder / "model", dtype=dtype)
     write_whole(folder / "model" / "tokenizer.model", tokenizer.__reduce__()[1][0])
+    for name, content in _templates(base):
+        write_whole(folder / "model" / name, content)
     write_whole(folder / "model" / "README.md", card(options, folder, base).encode())
     write_whole(folder / COMPLETED, b"")
+
+
+def _templates(base: Base | None) -> Iterator[tuple[str, bytes]]:
+    """The chat template of a tuned checkpoint, which the result is prompted with as well."""
+    if base is None or not is_folder(place := resolve(base.path)):
+        return
+    for name in _TEMPLATES:
+        if exists(join(place, name)):
+            yield name, read_bytes(join(place, name), max_bytes=_MOST_TEMPLATE_BYTES)
 
 
 def card(options: Options, folder: Path, base: Base | None) -> str:

@@ -128,6 +128,15 @@ def test_the_card_says_what_was_tuned_how_and_to_which_loss(base: str, adapted: 
     assert '"lora_rank": 2' in card and "d_model" not in card, "the shapes are the checkpoint's, not the options'"
 
 
+def test_a_tuned_model_keeps_the_chat_template_of_its_base(corpus: str, tmp_path: Path):
+    own = Path(checkpoint(tmp_path / "tiny-it", dataclasses.replace(TINY, is_instruction_tuned=True)))
+    (own / "chat_template.jinja").write_text("{{ bos_token }}<start_of_turn>user")
+    assert tune(corpus, tmp_path / "run", str(own), "--num_steps", "1", "--lora_rank", "2") == 0
+    kept = (tmp_path / "run" / "model" / "chat_template.jinja").read_text()
+    assert kept == "{{ bos_token }}<start_of_turn>user"
+    assert model.load(tmp_path / "run" / "model").config.is_instruction_tuned
+
+
 def test_adapters_of_another_base_are_not_trained_further(corpus: str, base: str, tmp_path: Path, capsys):
     own = tmp_path / "own"
     checkpoint(own)
