@@ -166,10 +166,9 @@ def _rust_items(source: syntax.Source, outer: list[str], depth: int) -> list[Fou
         if node.type == "extern_crate_declaration":
             found.append((Import(_name(source, node), form="crate"), line))
         elif node.type == "mod_item":
-            place = node.prev_named_sibling
-            attribute = re.search(r'path\s*=\s*"([^"]+)"', source.text(place)) if place is not None else None
-            if attribute is not None and place is not None and place.type == "attribute_item":
-                found.append((Import(attribute.group(1), form="path"), line))
+            path = _path_attribute(source, node)
+            if path:
+                found.append((Import(path, form="path"), line))
             else:
                 found.append(
                     (
@@ -186,6 +185,17 @@ def _rust_items(source: syntax.Source, outer: list[str], depth: int) -> list[Fou
         for node in captured(source, "(macro_invocation (token_tree) @x)"):
             found += _rust_macro(source, node, outer, depth)
     return found
+
+
+def _path_attribute(source: syntax.Source, node: tree_sitter.Node) -> str:
+    """The file of `#[path = "unix/mod.rs"] #[cfg(unix)] mod imp;`, "" without one."""
+    place = node.prev_named_sibling
+    while place is not None and place.type in ("attribute_item", "line_comment", "block_comment"):
+        written = re.search(r'\bpath\s*=\s*"([^"]+)"', source.text(place))
+        if written:
+            return written.group(1)
+        place = place.prev_named_sibling
+    return ""
 
 
 # What macros get isn't parsed with the file. Items stand in macros of one or two levels.

@@ -384,6 +384,16 @@ def test_an_extern_crate_of_the_workspace_leads_to_its_root():
     assert edges_of(files) == {("shop/src/lib.rs", "tax/src/lib.rs")}
 
 
+def test_a_path_attribute_counts_wherever_it_stands_among_a_module_s_attributes():
+    files = {
+        "src/lib.rs": '#[path = "unix/mod.rs"]\n// Not on Windows.\n#[cfg(unix)]\nmod imp;\n#[cfg(test)]\nmod other;\n',
+        "src/unix/mod.rs": "",
+        "src/imp.rs": "",
+        "src/other.rs": "",
+    }
+    assert edges_of(files) == {("src/lib.rs", "src/unix/mod.rs"), ("src/lib.rs", "src/other.rs")}
+
+
 @pytest.mark.parametrize("repeated", ["/* ", "fun ", "fun <", 'x """ ', "fun a, "])
 def test_names_in_what_is_begun_without_end_are_read_in_one_pass(repeated):
     """What is searched for its end from each of its beginnings would take many minutes."""
