@@ -1,16 +1,13 @@
 """Annotate: a user's own chat task (`transforms.tasks.task_file`) about files, classes and functions.
 
 The template is filled in for each target and sent as a chat prompt. The answer is read as text, as one line, as code
-in a fence or as JSON with a schema, and validated by the checks of the task file. A definition that doesn't fit loses
+in a fence or as JSON with a schema, and judged (`transforms.tasks.answer_judge`). A definition that doesn't fit loses
 its last lines (`is_windowed`). Built-in tasks are in `transforms/tasks/annotations`.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,18 +16,15 @@ import pyarrow as pa
 
 from model.engine.requests import Completion
 from model.errors import RecordError
-from transforms import checks
-from transforms.bodies.placeholders import is_placeholder
-from transforms.documentation.prose import is_refusal
 from transforms.fim.formats import strip_final_separator
 from transforms.languages.faults import first_fault
 from transforms.languages.grammars import grammar_name
-from transforms.languages.parsing import compiles, parses
+from transforms.languages.parsing import compiles
 from transforms.languages.syntax import Source
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
-from transforms.tasks import contents, patterns, schemas
+from transforms.tasks.answer_judge import CHECKS_TYPE, REASONS, AnswerJudge
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences
 from transforms.tasks.settings import AnnotateSettings
@@ -48,43 +42,12 @@ from transforms.tasks.shared import (
     unlikely,
     with_fault,
 )
-from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
+from transforms.tasks.task_file import AnnotationSpec
 from transforms.tasks.templates import TOO_COSTLY, render
 from transforms.tasks.trials import comparison_trial, compile_trial, generated_tests_trial, language_of
 from transforms.verification.evidence import EVIDENCE, with_evidence
 from transforms.verification.trials import InTurn, Trial
 
-REASONS: Final = {
-    "not_empty": "empty_answer",
-    "not_cut_off": "cut_off",
-    "no_refusal": "refusal",
-    "right_form": "wrong_form",
-    "length_in_bounds": "length_out_of_bounds",
-    "parses": "does_not_parse",
-    "mentions_name": "name_not_mentioned",
-    "near_the_original": "too_far_from_original",
-    "asserts": "asserts_nothing",
-    "leaves_the_target": "redefines_target",
-    "translates_the_target": "other_function",
-    "changes_only_faults": "other_lines_changed",
-    "quotes_the_code": "quotes_other_code",
-    "has_the_code": "asks_for_code",
-    "fields_differ": "repeats_the_question",
-    "matches": "pattern_not_found",
-    "no_unwanted_match": "unwanted_pattern",
-    "not_a_copy": "copy_of_original",
-}
-# What an answer says of its target (`transforms.tasks.contents`).
-CONTENT_CHECKS: Final = (
-    "asserts", "leaves_the_target", "translates_the_target", "changes_only_faults", "quotes_the_code", "has_the_code",
-    "fields_differ",
-)  # fmt: skip
-CHECKS_TYPE: Final = pa.struct(
-    [
-        *[pa.field(name, pa.bool_()) for name in REASONS],  # null: not applicable
-        pa.field("mean_logprob", pa.float32(), nullable=False),
-    ]
-)
 RESULT_SCHEMA: Final = pa.schema(
     [
         pa.field("target_kind", pa.string(), nullable=False),
@@ -169,14 +132,14 @@ class AnnotateTask(AnnotateSettings):
         try:
             check_control(self.tokenizer, completion.tokens, answer, row.content)
             code, found = self._read(answer, language)
-            verdicts = self._verdicts(target, answer, code, found, language, original, is_whole=is_whole)
+            verdicts = self._judge.verdicts(target.name, answer, code, found, language, original, is_whole=is_whole)
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
-        if failed := failed_check(verdicts, REASONS, self._required(code)):
+        if failed := failed_check(verdicts, REASONS, self._judge.required(code)):
             reason, detail = failed
             detail = detail or f"{len(completion.tokens)} tokens were generated"
             if reason == REASONS["parses"]:
-                detail = with_fault(first_fault(code or "", self._answer_language(language)), detail)
+                detail = with_fault(first_fault(code or "", self._judge.answer_language(language)), detail)
             return rejected(request, reason, detail)
         if refused := unlikely(request, completion, self.min_score):
             return refused
@@ -198,6 +161,10 @@ class AnnotateTask(AnnotateSettings):
         )
 
     @property
+    def _judge(self) -> AnswerJudge:
+        return AnswerJudge(self.spec)
+
+    @property
     def _evidence(self) -> Sequence[pa.Field]:
         if self.verify != "run" or not self.spec.verify:
             return EVIDENCE["compile"]
@@ -216,7 +183,7 @@ class AnnotateTask(AnnotateSettings):
         if self.verify == "run" and self.spec.verify == "tests":
             return generated_tests_trial(row, code, span=span, name=target.name, settings=self, seed=seed)
         own = language_of(row.language, row.path)
-        language = language_of(self._answer_language("")) or own
+        language = language_of(self._judge.answer_language("")) or own
         if self.spec.answer.whole:
             data = row.content.encode()
             text = data[: target.start].decode() + code + data[target.end :].decode()
@@ -295,7 +262,7 @@ class AnnotateTask(AnnotateSettings):
         """
         spec = self.spec.answer
         if spec.kind == "code":
-            return code_of_answer(answer, self._answer_language(language)), None
+            return code_of_answer(answer, self._judge.answer_language(language)), None
         if spec.kind == "json":
             try:
                 found = json.loads(_json_text(answer), parse_constant=_no_number)
@@ -312,120 +279,9 @@ class AnnotateTask(AnnotateSettings):
         code = json.loads(answer_json).get(self.spec.answer.code_field)
         return code if isinstance(code, str) else None
 
-    def _answer_language(self, language: str) -> str:
-        return _answer_language(self.spec.answer.language, language, tuple(self.spec.params.items()))
-
-    def _required(self, code: str | None) -> list[str]:
-        """The checks that an answer must pass: all that apply to an answer of this kind."""
-        spec, is_code = self.spec.answer, code is not None
-        applies = {
-            "parses": is_code,
-            "mentions_name": spec.must_mention_name,
-            "matches": bool(spec.must_match),
-            "no_unwanted_match": bool(spec.must_not_match),
-            "asserts": is_code and self.spec.verify == "tests",
-            "leaves_the_target": is_code and self.spec.verify == "tests",
-            "translates_the_target": is_code and self.spec.verify == "translation",
-            "changes_only_faults": is_code and spec.only_faults,
-            "quotes_the_code": bool(spec.quoted_field),
-            "has_the_code": spec.kind in ("text", "json"),
-            "fields_differ": bool(spec.distinct_fields),
-            "near_the_original": bool(spec.min_edit_similarity),
-            "not_a_copy": is_code,
-        }
-        return [check for check in REASONS if applies.get(check, True)]
-
-    def _verdicts(
-        self,
-        target: AnnotateTarget,
-        answer: str,
-        code: str | None,
-        found: Any,
-        language: str,
-        original: str,
-        *,
-        is_whole: bool,
-    ) -> dict[str, bool | None]:
-        spec = self.spec.answer
-        right_form = True
-        if spec.kind == "code":
-            right_form = code is not None
-        elif spec.kind == "json":
-            right_form = schemas.is_valid("answer.schema", spec.schema or {}, found, len(answer))
-            right_form = right_form and (not spec.code_field or code is not None)
-        is_code = code is not None
-        similarity = checks.edit_similarity(code or "", original) if spec.min_edit_similarity else 1.0
-        name = target.name.split(".")[-1]
-        unwanted = _matches(spec, "must_not_match", answer)
-        return {
-            "not_empty": any(c.isalnum() for c in answer) or answer.strip() in ("[]", "{}")
-            if code is None
-            else not is_placeholder(code, self._answer_language(language)),
-            "not_cut_off": is_whole,
-            "no_refusal": not is_refusal(answer),
-            "right_form": right_form,
-            "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
-            "parses": None if code is None else parses(code, self._answer_language(language)),
-            "mentions_name": self._mentions_name(code or "", name, language) if spec.must_mention_name else None,
-            **self._contents(target, answer, code, found, language, original),
-            "matches": _matches(spec, "must_match", answer),
-            "no_unwanted_match": None if unwanted is None else not unwanted,
-            "near_the_original": similarity >= spec.min_edit_similarity if spec.min_edit_similarity else None,
-            "not_a_copy": " ".join((code or "").split()) != " ".join(original.split()) if is_code else None,
-        }
-
-    def _mentions_name(self, code: str, name: str, language: str) -> bool:
-        if self.spec.verify == "tests":
-            code = contents.code_alone(code, self._answer_language(language))
-        return _names(code, name)
-
-    def _contents(
-        self, target: AnnotateTarget, answer: str, code: str | None, found: Any, language: str, original: str
-    ) -> dict[str, bool | None]:
-        """The verdicts on what an answer says of its target; None where nothing is to be said."""
-        spec, verify, written = self.spec.answer, self.spec.verify, self._answer_language(language)
-        name = target.name.split(".")[-1]
-        verdicts: dict[str, bool | None] = dict.fromkeys(CONTENT_CHECKS)
-        if code is not None and verify == "tests":
-            verdicts["asserts"] = contents.asserts(code, written)
-            verdicts["leaves_the_target"] = not contents.redefines(code, written, name)
-        if code is not None and verify == "translation":
-            verdicts["translates_the_target"] = contents.defines_like(code, written, name)
-        if code is not None and spec.only_faults:
-            verdicts["changes_only_faults"] = contents.changes_only_faults(code, original, written)
-        if spec.quoted_field:
-            verdicts["quotes_the_code"] = contents.quotes(found, spec.quoted_field, original)
-        if spec.kind in ("text", "json"):
-            verdicts["has_the_code"] = not any(
-                map(contents.asks_for_code, contents.texts_of(found if found else answer))
-            )
-        if spec.distinct_fields:
-            fields = [found.get(field) if isinstance(found, dict) else None for field in spec.distinct_fields]
-            verdicts["fields_differ"] = not any(
-                contents.says_the_same(one, other) for one, other in itertools.pairwise(fields)
-            )
-        return verdicts
-
-
-@functools.lru_cache(maxsize=64)  # a rendering takes longer than the other checks of a short answer
-def _answer_language(template: str, language: str, params: tuple[tuple[str, str], ...]) -> str:
-    written = render(template, {"language": language, **dict(params)})
-    return grammar_name(written) or language
-
 
 def _target_name(kind: str, symbol: Symbol | None) -> str:
     return f"{kind}:{symbol.qualified_name if symbol else ''}:{symbol.start if symbol else 0}"
-
-
-def _matches(spec: AnswerSpec, key: str, answer: str) -> bool | None:
-    """Whether the pattern under a key matches in the answer; None if there is no pattern. Raises RecordError."""
-    pattern = getattr(spec, key)
-    return patterns.matches(f"answer.{key}", pattern, answer) if pattern else None
-
-
-def _names(code: str, name: str) -> bool:
-    """Whether a name occurs in code as a separate word, in any case: capitalization differs between languages."""
-    return re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", code, re.I) is not None
 
 
 def _no_number(written: str) -> float:
