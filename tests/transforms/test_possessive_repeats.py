@@ -18,6 +18,10 @@ from typing import Any
 import pytest
 
 import transforms
+from transforms.evaluation.programs import layouts
+from transforms.fim import boilerplate
+from transforms.languages import brackets, triviality
+from transforms.languages.table import LANGUAGES
 from transforms.scanning.rules import load_rules
 
 SINGLE = (sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY)
@@ -38,6 +42,10 @@ def all_patterns() -> Iterator[tuple[str, re.Pattern]]:
     for module in pkgutil.walk_packages(transforms.__path__, "transforms."):
         for name, value in vars(importlib.import_module(module.name)).items():
             yield from ((f"{module.name}.{name}", pattern) for pattern in patterns_of(value))
+    for language in LANGUAGES:  # patterns that are made when a language first needs one
+        for make in (brackets._pattern, boilerplate._pattern, lambda one: triviality._comments(one.comments, one.name)):
+            yield from ((f"a pattern of {language.name}", pattern) for pattern in patterns_of(make(language)))
+        yield f"layouts of {language.name}", layouts._hidden(language.name)
     for rule in load_rules().rules:
         yield f"the rule {rule.id}", re.compile(rule.pattern.encode())
 

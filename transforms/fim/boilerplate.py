@@ -25,7 +25,7 @@ _LICENSE: Final = (
     "copyright", "license", "licence", "spdx", "all rights reserved", "permission is hereby", "redistribut",
     "(c) 1", "(c) 2",
 )  # fmt: skip
-_STRING: Final = r'"""(?:[^"\\]|\\.|"(?!""))*+"""' + r"|'''(?:[^'\\]|\\.|'(?!''))*+'''"
+_STRING: Final = r'"""(?:[^"\\]|\\.|"(?!"")|(?!))*+"""' + r"|'''(?:[^'\\]|\\.|'(?!'')|(?!))*+'''"
 # One line, or as many as one pair of brackets takes.
 _LINE: Final = r"\b[^\n({]*+(?:\([^)]*+\)|\{[^}]*+\})?[^\n]*+"
 _SCRIPT: Final = (

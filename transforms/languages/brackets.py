@@ -27,23 +27,24 @@ COMMENT: Final = "\x0f"
 _BRACKETS: Final = re.compile(r"[][(){}]")
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
 
+# A turn that can fail half way ends with `|(?!)`, for Pythons before 3.11.5 (CPython issue 106052).
 _DOUBLE: Final = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+(?:"|(?=\n)|\Z)'
-_SINGLE: Final = r"'(?:[^'\\\n]|\\.){0,200}+'"
+_SINGLE: Final = r"'(?:[^'\\\n]|\\.|(?!)){0,200}+'"
 _LONG_DOUBLE: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)'
 _LONG_SINGLE: Final = r"'[^'\\]*+(?:\\.[^'\\]*+)*+(?:'|\Z)"
 _CHAR: Final = r"'(?:[^'\\\n]|\\[^\n][^'\n]{0,8})'"
-_TRIPLE: Final = r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"""|\Z)'
-_TRIPLE_SINGLE: Final = r"'''(?:[^'\\]|\\.|'(?!''))*+(?:'''|\Z)"
-_RAW_TRIPLE: Final = r'"""[^"]*+(?:"(?!"")[^"]*+)*+(?:"""|\Z)'
+_TRIPLE: Final = r'"""(?:[^"\\]|\\.|"(?!"")|(?!))*+(?:"""|\Z)'
+_TRIPLE_SINGLE: Final = r"'''(?:[^'\\]|\\.|'(?!'')|(?!))*+(?:'''|\Z)"
+_RAW_TRIPLE: Final = r'"""[^"]*+(?:"(?!"")[^"]*+|(?!))*+(?:"""|\Z)'
 _BACKTICK: Final = r"`[^`\\]*+(?:\\.[^`\\]*+)*+(?:`|\Z)"
 _RAW_BACKTICK: Final = r"`[^`]*+(?:`|\Z)"
 _HERE: Final = r"<<[-~]?(?P<q>['\"]?)(?P<end>[A-Za-z_]\w*)(?P=q)[^\n]*\n(?:[^\n]*\n){0,200}?[ \t]*(?P=end)\b"
 _SLASHES: Final = r"//[^\n]*"
-_BLOCK: Final = r"/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
+_BLOCK: Final = r"/\*[^*]*+(?:\*(?!/)[^*]*+|(?!))*+(?:\*/|\Z)"
 _HASH: Final = r"#[^\n]*"
 _HASH_APART: Final = r"(?<![^\s;])#[^\n]*"
 _BEFORE_REGEX: Final = r"(?:(?<=[(,=:\[!&|?{};])|(?<=[(,=:\[!&|?{};] )|(?<=return )|(?<=\n))"
-_REGEX: Final = _BEFORE_REGEX + r"/(?![/*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.)*+\]){1,200}+/"
+_REGEX: Final = _BEFORE_REGEX + r"/(?![/*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.|(?!))*+\]|(?!)){1,200}+/"
 
 # By the form of comments: what a comment is, and what a string is.
 _FORMS: Final[dict[Comments, tuple[str, str]]] = {

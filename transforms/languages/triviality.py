@@ -86,4 +86,4 @@ def is_trivial(text: str, language: str, path: str = "") -> bool:
 def _comments(form: Comments, name: str) -> re.Pattern[str] | None:
     """Matches a text that is comments and blanks alone."""
     forms = [part for part in (_MORE.get(name), _COMMENTS.get(form)) if part]
-    return re.compile(rf"(?:{'|'.join(forms)}|\s)*+", re.DOTALL | re.IGNORECASE) if forms else None
+    return re.compile(rf"(?:{'|'.join(forms)}|\s|(?!))*+", re.DOTALL | re.IGNORECASE) if forms else None
