@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jobs.browsing import sql
@@ -75,6 +75,7 @@ def test_duckdb_finds_the_rows_that_arrow_does(rows, written):
 @given(st.text(max_size=20), st.sampled_from(["=", "~", "<"]))
 @settings(deadline=None)
 def test_what_a_user_wrote_is_a_parameter_and_never_sql(text, operator):
+    assume(not (operator == "<" and text.startswith("=")))  # that is another operator
     written = f"path{operator}{text}"
     plain, query = (sql.matching(KEPT, Asked(where=(one,)), []) for one in (f"path{operator}x", written))
     if text != "null":
