@@ -19,8 +19,9 @@ from transforms.scanning.policy import OFF
 from transforms.tasks.base import TaskRequest
 from transforms.tasks.middles.context import MAX_CHARS
 
-_KEPT: Final = 256
+_KEPT_BYTES: Final = 16 << 20  # of contents as found; with their texts about three times as much
 _filtered: OrderedDict[tuple[str, str, FoundFile], SourceFile | None] = OrderedDict()
+_kept_bytes = 0
 
 
 class ContextSource(Protocol):
@@ -57,11 +58,14 @@ def context_counts(requests: Iterable[TaskRequest]) -> Counter[str]:
 
 
 def _taken_in(content_filter: ContentFilter | None, row: Row, found: FoundFile) -> SourceFile | None:
+    global _kept_bytes
     key = content_filter.version if content_filter is not None else "", row.repo_name, found
     if key not in _filtered:
         _filtered[key] = _filter(content_filter, row, found)
-        while len(_filtered) > _KEPT:
-            _filtered.popitem(last=False)
+        _kept_bytes += len(found.content)
+        while _kept_bytes > _KEPT_BYTES and len(_filtered) > 1:
+            (_, _, oldest), _ = _filtered.popitem(last=False)
+            _kept_bytes -= len(oldest.content)
     _filtered.move_to_end(key)
     return _filtered[key]
 

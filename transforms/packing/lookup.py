@@ -7,8 +7,8 @@ The grouped files (`jobs.grouping`) have a repository's files in packing order, 
 imports. Nothing of a repository is read before one of its files is asked for, and of contents only row groups that have
 an imported file.
 
-Memory: the index, 24 bytes for each repository, `MAX_PATHS_MB` of paths and imports, `MAX_TEXTS_MB` of row groups; the
-repository at hand is held in any case, about 100 bytes a file.
+Memory: the index, 24 bytes for each repository in a row group (some 200 while it is made), `MAX_PATHS_MB` of paths and
+imports, `MAX_TEXTS_MB` of row groups; the repository at hand is held in any case, about 100 bytes a file.
 """
 
 from __future__ import annotations

@@ -52,11 +52,19 @@ def test_of_answers_that_the_judges_were_not_made_with_good_ones_are_kept_and_ba
 
 
 @pytest.mark.parametrize(
-    "text", [" " * 30_000, "{" + " " * 30_000 + "x", "a" * 19_000, "a, " * 6_000, "x\n" * 9_000, '"' * 19_000]
+    ("text", "is_nothing", "repeats", "unknown"),
+    [
+        (" " * 30_000, True, False, None),
+        ("{" + " " * 30_000 + "x", False, True, None),
+        ("a" * 19_000, False, True, 1),
+        ("a, " * 6_000, False, True, 1),
+        ("x\n" * 9_000, False, False, 0),
+        ('"' * 19_000, False, True, 0),
+    ],
 )
 @pytest.mark.timeout(20)
-def test_long_middles_take_one_pass(text):
-    is_nothing_instead(text, "x = 1", "statement", ("", ""), "java")
-    is_talk(text, "x = 1", "")
-    repeats_prefix(text, "x = 1", text)
-    count_unknown_names(text, ["x"], "java")
+def test_long_middles_take_one_pass(text, is_nothing, repeats, unknown):
+    assert is_nothing_instead(text, "x = 1", "statement", ("", ""), "java") is is_nothing
+    assert not is_talk(text, "x = 1", "")
+    assert repeats_prefix(text, "x = 1", text) is repeats
+    assert count_unknown_names(text, ["x"], "java") == unknown
