@@ -120,7 +120,7 @@ class TrainOptions(OptOutOptions, RunOptions):
     )
     remat: Literal["auto", "on", "off"] = option(
         "auto",
-        help="Recompute blocks in the backward pass instead of storing them: a third more time and far less memory; "
+        help="Recompute blocks in the backward pass instead of storing them: more time, less memory; "
         "auto: for a checkpoint.",
         operational=True,
     )

@@ -1,8 +1,8 @@
 """Cross-entropy against a tied embedding, without the logits of a whole batch in memory.
 
-Logits are the largest arrays of a training step: 8 rows of 2,048 tokens over 256,000 pieces are 16 GB, and a small
-model on a CPU spends most of its time on writing and reading them. Here they exist for one chunk of positions at a
-time, and the chunk's gradient is taken at once, so that nothing is computed twice:
+Logits are the largest arrays of a training step: 8 rows of 2,048 tokens over 256,000 pieces are 16 GB. Here they
+exist for one chunk of positions at a time, and the chunk's gradient is taken at once, so that nothing is computed
+twice:
 
     for each chunk:   hidden ── unembed ── logits ── loss          (added up)
                                              │
