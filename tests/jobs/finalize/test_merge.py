@@ -166,11 +166,11 @@ def test_a_shard_is_put_together_in_order_once_all_its_parts_are_there(monkeypat
     tasks = tasks_of(monkeypatch, [5], 2)
     taken = [tasks.take() for _ in range(len(tasks))]
     for task in reversed(taken[1:]):
-        tasks.end(task, None if task.part is None else shards.EncodedPart(f"part {task.part}", ""))
+        tasks.end(task, None if task.part is None else shards.EncodedPart(f"part {task.part}", 0))
     assert not len(tasks)
     tasks.give_back(taken[0])
     assert tasks.take() == taken[0]
-    tasks.end(taken[0], shards.EncodedPart("part 0", ""))
+    tasks.end(taken[0], shards.EncodedPart("part 0", 0))
     (last,) = [tasks.take()]
     assert last.part is None
     assert [part.path for part in last.encoded] == [f"part {number}" for number in range(5)]
