@@ -27,7 +27,8 @@ import posixpath
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 from jobs.errors import UploadLost
@@ -244,6 +245,25 @@ def open_output(path: str, *, durable: bool = True) -> Iterator[OutputFile]:
             file.close()
     if durable:
         _sync_folder(os.path.dirname(name))
+
+
+def make_durable(paths: Collection[str]) -> None:
+    """Has files survive a power loss that were written with `durable=False`; those in a bucket do anyway.
+
+    Files and folders are synchronized side by side, since a file system writes what waits at the same time together.
+    """
+    files = [_local(path) for path in paths if is_local(path)]
+    folders = {os.path.dirname(name) for name in files}
+    if not files:
+        return
+
+    def sync(task: tuple[Callable[[str], None], str]) -> None:
+        with clear_errors(task[1]):
+            task[0](task[1])
+
+    tasks = [*((_sync_file, name) for name in files), *((_sync_folder, name) for name in folders)]
+    with ThreadPoolExecutor(len(tasks), thread_name_prefix="sync") as pool:
+        list(pool.map(sync, tasks))
 
 
 def publish(attempt_path: str, final_path: str) -> None:

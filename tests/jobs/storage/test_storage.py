@@ -187,6 +187,9 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(monkeypatch, tmp_path):
         with pytest.raises(StorageFull, match=r"no space left.*run the same command again"):
             write(str(tmp_path / "x"), b"data")
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "y").write_bytes(b"data")
+    with pytest.raises(StorageFull, match="no space left"):
+        storage.make_durable([str(tmp_path / "y")])
 
 
 def test_a_really_full_disk_leaves_nothing_half_created(full_disk):
