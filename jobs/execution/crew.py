@@ -90,7 +90,8 @@ class Crew:
         tasks, watch = MergeTasks(spec, shards, self.size), MergeWatch(spec.row_timeout_s)
         tries: Counter[Key] = Counter()
         under_way: dict[int, dict[Key, MergeTask]] = {number: {} for number in self._for_merges(len(tasks))}
-        at_once = min(MERGES_AT_ONCE, -(-len(tasks) // len(under_way)))
+        # Parts of one shard are as many as it takes, so each process needs the memory of one at a time.
+        at_once = 1 if tasks.has_parts else min(MERGES_AT_ONCE, -(-len(tasks) // len(under_way)))
         try:
             while tasks or any(under_way.values()):
                 for number, mine in under_way.items():

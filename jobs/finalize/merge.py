@@ -56,6 +56,11 @@ class MergeTasks:
         """Tasks that wait to be taken."""
         return len(self._waiting)
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether a shard is divided."""
+        return bool(self._parts)
+
     def take(self) -> MergeTask:
         """Takes the next task."""
         return self._waiting.popleft()

@@ -118,7 +118,12 @@ def write_bytes(path: str, data: bytes, *, durable: bool = True) -> None:
             with_new_attempts(lambda: _pipe(path, data))
             return
         name = _local(path)
-        os.replace(_write_temporary(name, data, durable=durable), name)
+        temporary = _write_temporary(name, data, durable=durable)
+        try:
+            os.replace(temporary, name)
+        except BaseException:  # a signal, too
+            _unlink_if_there(temporary)
+            raise
         if durable:
             _sync_folder(os.path.dirname(name))
 
@@ -468,11 +473,15 @@ def _write_temporary(name: str, data: bytes, *, durable: bool = True) -> str:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    except BaseException:  # a signal, too
+        _unlink_if_there(temporary)
         raise
     return temporary
+
+
+def _unlink_if_there(name: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(name)
 
 
 def _sync_file(name: str) -> None:
