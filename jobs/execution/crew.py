@@ -18,7 +18,7 @@ from jobs.finalize.merge import MergeTasks
 from jobs.finalize.merge_watch import Key, MergeWatch, Shard
 from jobs.finalize.shards import MergeSpec, MergeTask
 from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
-from jobs.system.child_process import Bell, ChildProcess, own_environment
+from jobs.system.child_process import Bell, ChildProcess, next_ahead, own_environment
 from model.errors import ConfigError
 
 MAX_DEATHS_IN_MERGE = 3
@@ -55,10 +55,13 @@ class Crew:
         """The process of this number; starts it if there is none."""
         if number not in self.children:
             first = None if self._has_started else self._take_first()
-            self.children[number] = first or ChildProcess(self._environment(), self._folder)
+            self.children[number] = first or self._started_ahead() or ChildProcess(self._environment(), self._folder)
             self._has_started = True
             self.children[number].speak()
         return self.children[number]
+
+    def _started_ahead(self) -> ChildProcess | None:
+        return next_ahead(self._environment()) if self._folder is None else None
 
     def _environment(self) -> dict[str, str]:
         """As it is now: the driver has set the folder of temporary files since."""
