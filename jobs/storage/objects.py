@@ -255,20 +255,25 @@ def open_output(path: str, *, durable: bool = True) -> Iterator[OutputFile]:
 def make_durable(paths: Collection[str]) -> None:
     """Has files survive a power loss that were written with `durable=False`; those in a bucket do anyway.
 
-    Files and folders are synchronized side by side, since a file system writes what waits at the same time together.
+    Files are synchronized side by side, since a file system writes what waits at the same time together.
     """
     files = [_local(path) for path in paths if is_local(path)]
-    folders = {os.path.dirname(name) for name in files}
     if not files:
         return
 
-    def sync(task: tuple[Callable[[str], None], str]) -> None:
-        with clear_errors(task[1]):
-            task[0](task[1])
+    def sync(name: str) -> None:
+        with clear_errors(name):
+            _sync_file(name)
 
-    tasks = [*((_sync_file, name) for name in files), *((_sync_folder, name) for name in folders)]
-    with ThreadPoolExecutor(len(tasks), thread_name_prefix="sync") as pool:
-        list(pool.map(sync, tasks))
+    first, *others = files
+    with ThreadPoolExecutor(max(1, len(others)), thread_name_prefix="sync") as pool:
+        waiting = [pool.submit(sync, name) for name in others]
+        sync(first)
+        for each in waiting:
+            each.result()
+    for folder in sorted({os.path.dirname(name) for name in files}):  # which takes little once their files are there
+        with clear_errors(folder):
+            _sync_folder(folder)
 
 
 def publish(attempt_path: str, final_path: str) -> None:
