@@ -45,6 +45,7 @@ from jobs.plan.units import inputs_to_parquet, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
+from transforms.growth.identity import repository_number
 from transforms.growth.matching import GONE, OPTED_OUT, REPLACED
 from transforms.opt_out.hashed import HashedOptOut
 from transforms.work import Work
@@ -54,6 +55,9 @@ AFTER_BEFORE = register("growth.after_before")
 
 MAY_CHANGE: Final = ("input", "opt_out_sha256")
 """Options that may be others than those of the edition before."""
+
+MakeRegrouped = Callable[[OutputFolder, Inputs, Rows, frozenset[int]], PlannedJob]
+"""Makes what a further edition's units read, of rows of the input and given the repositories that have changed."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def plan_growth(
     say: Callable[[str], None] = lambda line: None,
     read: ReadFooters | None = None,
     dependents: Dependents | None = None,
-    regroup: Callable[[OutputFolder, Inputs, Rows], PlannedJob] | None = None,
+    regroup: MakeRegrouped | None = None,
 ) -> Growth | None:
     """Plans the edition that follows a complete one; None if nothing is new. Writes nothing, unless `regroup` does.
 
@@ -141,13 +145,13 @@ def plan_growth(
         drops_gone=drops_gone,
         needs_new=needs_new,
     )
-    seen = _look_until_settled(looking, found, dependents)
+    seen, touched = _look_until_settled(looking, found, dependents)
     if not (found.new or found.changed or found.gone or changed or any(seen.held.reasons)):
         return None
     if regroup is None:
         planned = plan_inputs(seen.inputs, options, work, seen.retry)
     else:
-        planned = regroup(base.of_edition(base.edition + 1), seen.inputs, seen.retry or {})
+        planned = regroup(base.of_edition(base.edition + 1), seen.inputs, seen.retry or {}, touched)
     news = {
         **_news_of_rows(planned, seen, dependents),
         "files_new": len(found.new),
@@ -161,9 +165,16 @@ def plan_growth(
     return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, seen.kept, news, is_begun)
 
 
-def _look_until_settled(looking: Looking, found: Differences, dependents: Dependents | None) -> Look:
-    """Looks at the files that differ, and once more with the rows that depend on what was found."""
+def _look_until_settled(
+    looking: Looking, found: Differences, dependents: Dependents | None
+) -> tuple[Look, frozenset[int]]:
+    """Looks at the files that differ, and once more with the rows that depend on what was found.
+
+    Returns:
+        What the last look found; and if anything depends on new rows, the numbers of the repositories that changed.
+    """
     seen, again = looking.look(found), frozenset[Place]()
+    touched = _touched(seen) if dependents is not None and dependents.needs_new else frozenset[int]()
     while dependents is not None:
         more = again.union(dependents.find(looking.base, set(looking.leaving(seen.held)), seen.new))
         if more == again:
@@ -171,7 +182,14 @@ def _look_until_settled(looking: Looking, found: Differences, dependents: Depend
         seen, again = looking.look(with_files_of(found, looking.base, more), more), more
         if not dependents.needs_new:
             break
-    return seen
+    return seen, touched
+
+
+def _touched(seen: Look) -> frozenset[int]:
+    """The numbers of the repositories of rows that are new, or leave but for those that have opted out."""
+    leaving = seen.held.rows.filter(pa.array([bool(reason) for reason in seen.held.reasons], pa.bool_()))
+    both = [(table["repositories"].to_pylist(), table["key"].to_pylist()) for table in (leaving, seen.new)]
+    return frozenset(number for columns in both for number in map(repository_number, *columns))
 
 
 def _news_of_rows(planned: PlannedJob, seen: Look, dependents: Dependents | None) -> dict[str, int]:
