@@ -28,7 +28,7 @@ from jobs.finalize.summary import unread_rows
 from jobs.growth.again import DECIDED_AGAIN, Dependents, with_files_of
 from jobs.growth.columns import with_earlier_rows
 from jobs.growth.failures import failures_over
-from jobs.growth.looking import Held, Look, Looking, are_in, without
+from jobs.growth.looking import Held, Look, Looking, stay_with_files, without
 from jobs.growth.present import Rows
 from jobs.growth.representatives import Place
 from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, identity_map, input_of, live_rows
@@ -68,7 +68,6 @@ class Growth:
         base: The edition that it grows from.
         planned: The units for its new rows.
         sources: All files of the input now.
-        same: The names of those that haven't changed.
         differing: The names of files of the edition before that have, or are gone.
         opted_out: Finds rows that have opted out since the edition before; None if the lists are the same.
         held: The rows of the other files.
@@ -80,7 +79,6 @@ class Growth:
     base: OutputFolder
     planned: PlannedJob
     sources: Sequence[InputFile]
-    same: frozenset[str]
     differing: frozenset[str]
     opted_out: HashedOptOut | None
     held: Held
@@ -162,7 +160,7 @@ def plan_growth(
     sources = [read_now[uri] for uri in present if uri in read_now]
     differing = frozenset(file.public_name for file in (*seen.at.changed, *seen.at.gone))
     is_begun = regroup is not None
-    return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, seen.kept, news, is_begun)
+    return Growth(base, planned, sources, differing, opted_out, seen.held, seen.kept, news, is_begun)
 
 
 def _look_until_settled(
@@ -289,10 +287,9 @@ def _live(growth: Growth) -> Iterator[pa.Table]:
     if growth.kept is not None:
         yield from growth.kept
     else:
-        names = pa.array(growth.same, pa.large_string())
         for table in live_rows(growth.base):
             stays, _ = without(table, growth.opted_out)
-            yield stays.filter(are_in(stays, names))
+            yield stays.filter(stay_with_files(stays, growth.differing))
     held = growth.held
     stays = pa.array([not reason for reason in held.reasons], pa.bool_())
     place = LIVE_SCHEMA.get_field_index("file")
