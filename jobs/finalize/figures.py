@@ -5,7 +5,8 @@
     distributions    of lengths and scores
 
 At most `MAX_GROUPS` row groups are read, spread evenly over the shards, and of each only short columns; the content's
-length is measured in the first rows of `_MAX_TEXT_GROUPS` of them. So the cost doesn't grow with the output: a second or two on a disk.
+length is measured in the first rows of `_MAX_TEXT_GROUPS` of them. So the cost doesn't grow with the output: a second
+or two on a disk.
 """
 
 from __future__ import annotations
