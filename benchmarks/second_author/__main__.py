@@ -2,7 +2,7 @@
 
 Found means that every character of a value is covered by findings, for malicious and unsafe text that there is one, for
 replacements that the values are gone and that the text parses as before. A negative sample counts as a false one if the
-filter finds anything of its kind in it. `--values real` draws each form's values several times.
+filter finds anything of its kind in it. Each form's values are drawn several times (`--draws`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks.second_author.secrets_refused import refused_forms, replaced_for
 from benchmarks.second_author.unsafe_samples import OWN_TERMS, texts
 from transforms.filters.license_names import parse_license
 from transforms.filters.licenses import make_policy, read_licenses
+from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
 from transforms.scanning import ContentFilter
 from transforms.scanning.content import PERSONAL_TYPES, SAFETY_TYPES
@@ -52,6 +53,12 @@ def _filter(folder: str) -> ContentFilter:
     return content
 
 
+def _language(sample: Sample) -> str:
+    """As a corpus has it."""
+    found = find_language("", sample.path, sample.text)
+    return found.name if found else ""
+
+
 def _is_secret(kind: str) -> bool:
     return kind not in PERSONAL_TYPES | SAFETY_TYPES | {"own_term"}
 
@@ -70,7 +77,7 @@ def _covered(sample: Sample, spans: list[tuple[int, int]]) -> bool:
 
 
 def _found(content: ContentFilter, sample: Sample) -> bool:
-    findings = content.scan(sample.text, path=sample.path)
+    findings = content.scan(sample.text, _language(sample), sample.path)
     types = _TYPES.get(sample.form.kind)
     own = [f for f in findings if (f.type in types if types else _is_secret(f.type))]
     if not sample.values:
@@ -81,7 +88,7 @@ def _found(content: ContentFilter, sample: Sample) -> bool:
 
 def _replaced(content: ContentFilter, sample: Sample) -> bool:
     """Whether the replacement does what it must: the values are gone, or nothing is; and it parses as before."""
-    outcome = content.filter_input(sample.text, path=sample.path)
+    outcome = content.filter_input(sample.text, _language(sample), sample.path)
     is_sound = outcome.dropped is None and (
         parses(sample.text, "", sample.path) is not True or parses(outcome.text, "", sample.path) is True
     )
