@@ -142,7 +142,8 @@ def table(outcomes: Iterable[Outcome]) -> Iterator[str]:
         counts.setdefault(kind, Counter())[is_bad, is_found] += 1
     for kind, n in counts.items():
         true, false = n[True, True] + n[True, False], n[False, True] + n[False, False]
-        yield f"{kind:20} {n[True, True]:4} of {true:4} ({n[True, True] / max(1, true):.3f})   false {n[False, True]} of {false}"
+        share = n[True, True] / max(1, true)
+        yield f"{kind:20} {n[True, True]:4} of {true:4} ({share:.3f})   false {n[False, True]} of {false}"
 
 
 def main() -> None:
@@ -152,7 +153,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="samples of each form")
     parser.add_argument("--show", action="store_true", help="what is missed and what is false, of the seen half")
     args = parser.parse_args()
-    forms = [*accepted_forms(), *added_forms(), *refused_forms(), *replaced_forms(), *personal_forms(), *malicious_forms()]
+    forms = [
+        *accepted_forms(),
+        *added_forms(),
+        *refused_forms(),
+        *replaced_forms(),
+        *personal_forms(),
+        *malicious_forms(),
+    ]
     with tempfile.TemporaryDirectory() as folder:
         content = _filter(folder)
         outcomes = [*of_forms(content, forms, args.draws), *of_texts(content), *of_licenses()]
