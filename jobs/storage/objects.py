@@ -363,10 +363,10 @@ def has_version(path: str, version: str) -> bool:
     if not is_local(path):
         return file_info(path)[1] == version
     stat = os.stat(_local(path))
-    size, time, *end = version.split("-")
-    if size != str(stat.st_size):
-        return False
-    return time == str(stat.st_mtime_ns) or end == [_hash_of_end(path)]
+    if version.startswith(f"{stat.st_size}-{stat.st_mtime_ns}-"):
+        return True
+    size, _, *end = version.split("-")
+    return size == str(stat.st_size) and end == [_hash_of_end(path)]
 
 
 def _hash_of_end(path: str) -> str:
