@@ -118,7 +118,14 @@ class Tasks:
         part = None
         try:
             if task.part is None:
-                merge_shard(spec, task.kind, task.index, encoded=task.encoded, on_progress=on_progress)
+                merge_shard(
+                    spec,
+                    task.kind,
+                    task.index,
+                    encoded=task.encoded,
+                    groups=task.groups,
+                    on_progress=on_progress,
+                )
             else:
                 part = encode_part(spec, task, on_progress=on_progress)
         except BaseException as error:

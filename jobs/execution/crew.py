@@ -18,7 +18,7 @@ from jobs.finalize.merge import MergeTasks
 from jobs.finalize.merge_watch import Key, MergeWatch, Shard
 from jobs.finalize.shards import MergeSpec, MergeTask
 from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
-from jobs.system.child_process import Bell, ChildProcess, own_environment
+from jobs.system.child_process import Bell, ChildProcess, next_ahead, own_environment
 from model.errors import ConfigError
 
 MAX_DEATHS_IN_MERGE = 3
@@ -55,10 +55,13 @@ class Crew:
         """The process of this number; starts it if there is none."""
         if number not in self.children:
             first = None if self._has_started else self._take_first()
-            self.children[number] = first or ChildProcess(self._environment(), self._folder)
+            self.children[number] = first or self._started_ahead() or ChildProcess(self._environment(), self._folder)
             self._has_started = True
             self.children[number].speak()
         return self.children[number]
+
+    def _started_ahead(self) -> ChildProcess | None:
+        return next_ahead(self._environment()) if self._folder is None else None
 
     def _environment(self) -> dict[str, str]:
         """As it is now: the driver has set the folder of temporary files since."""
@@ -90,7 +93,8 @@ class Crew:
         tasks, watch = MergeTasks(spec, shards, self.size), MergeWatch(spec.row_timeout_s)
         tries: Counter[Key] = Counter()
         under_way: dict[int, dict[Key, MergeTask]] = {number: {} for number in self._for_merges(len(tasks))}
-        at_once = min(MERGES_AT_ONCE, -(-len(tasks) // len(under_way)))
+        # Parts of one shard are as many as it takes, so each process needs the memory of one at a time.
+        at_once = 1 if tasks.has_parts else min(MERGES_AT_ONCE, -(-len(tasks) // len(under_way)))
         try:
             while tasks or any(under_way.values()):
                 for number, mine in under_way.items():

@@ -144,13 +144,13 @@ def _read_group(
         for title, paths in _DISTRIBUTIONS.items()
         if (path := next((path for path in paths if _is_number(type_at(schema, path))), None)) is not None
     }
-    table = parquet.read_row_group(group, columns=[".".join(path) for path in places.values()])
+    table = parquet.read_row_group(group, columns=[".".join(path) for path in places.values()], use_threads=False)
     for title, path in places.items():
         figures.distributions.setdefault(title, []).extend(_finite(value_at(table, path)))
     figures.languages.update(_languages(parquet, group, columns))
     content = columns.get("content")
     if has_text and not places and content and _is_text(schema, content):
-        for batch in parquet.iter_batches(_MAX_TEXT_ROWS, row_groups=[group], columns=[content]):
+        for batch in parquet.iter_batches(_MAX_TEXT_ROWS, row_groups=[group], columns=[content], use_threads=False):
             lengths = pc.binary_length(batch.column(content))
             figures.distributions.setdefault("bytes of text", []).extend(_finite(lengths))
             break
@@ -181,7 +181,7 @@ def _languages(parquet: pq.ParquetFile, group: int, columns: Mapping[str, str | 
         name = columns.get(role)
         if name is None or not _is_text(parquet.schema_arrow, name):
             continue
-        texts = parquet.read_row_group(group, columns=[name]).column(name)
+        texts = parquet.read_row_group(group, columns=[name], use_threads=False).column(name)
         for entry in pc.value_counts(texts if role == "language" else extensions_of(texts)).to_pylist():
             found = find_language(entry["values"] or "") if role == "language" else None
             language = language_of(entry["values"]) if role == "path" else found.name if found else OTHER
@@ -199,7 +199,7 @@ def _verdicts(parquet: pq.ParquetFile, group: int) -> dict[tuple[Any, ...], int]
         names = [field.name for field in fields if pa.types.is_boolean(field.type)]
     if not names:
         return {(): 0} if parquet.metadata.row_group(group).num_rows else {}
-    table = parquet.read_row_group(group, columns=[f"checks.{name}" for name in names])
+    table = parquet.read_row_group(group, columns=[f"checks.{name}" for name in names], use_threads=False)
     columns = [value_at(table, ("checks", name)) for name in names]
     numbered = pa.table([*columns, pa.array(range(table.num_rows), pa.int64())], [*names, ""])
     found = numbered.group_by(names).aggregate([("", "min")]).to_pylist()

@@ -45,16 +45,22 @@ class MergeTasks:
     def __init__(self, spec: MergeSpec, shards: Sequence[Shard], processes: int):
         whole = [MergeTask(*shard) for shard in shards]
         self._parts: dict[Shard, list[EncodedPart | None]] = {}
+        self._groups: dict[Shard, int] = {}
         self._waiting: deque[MergeTask] = deque()
         if processes > 1 and len(shards) < _PARTS_PER_PROCESS * processes and storage.is_local(spec.job_dir.path):
             for shard, groups, count in _divided(spec, shards, processes):
-                self._parts[shard] = [None] * count
+                self._parts[shard], self._groups[shard] = [None] * count, groups
                 self._waiting += [MergeTask(*shard, groups, part) for part in range(count)]
         self._waiting += [task for task in whole if (task.kind, task.index) not in self._parts]
 
     def __len__(self) -> int:
         """Tasks that wait to be taken."""
         return len(self._waiting)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether a shard is divided."""
+        return bool(self._parts)
 
     def take(self) -> MergeTask:
         """Takes the next task."""
@@ -67,7 +73,8 @@ class MergeTasks:
         parts = self._parts[task.kind, task.index]
         parts[task.part] = encoded
         if None not in parts:
-            self._waiting.append(MergeTask(task.kind, task.index, encoded=tuple(filter(None, parts))))
+            groups = self._groups[task.kind, task.index]
+            self._waiting.append(MergeTask(task.kind, task.index, groups, encoded=tuple(filter(None, parts))))
 
     def give_back(self, task: MergeTask) -> None:
         """Has a task done again."""

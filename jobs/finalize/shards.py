@@ -124,6 +124,7 @@ def merge_shard(
     index: int,
     *,
     encoded: Sequence[EncodedPart] = (),
+    groups: int = 0,
     is_over: Callable[[], bool] = lambda: False,
     on_progress: Callable[[], None] = lambda: None,
 ) -> ShardRecord:
@@ -133,6 +134,7 @@ def merge_shard(
         spec: The job and the shard plan.
         kind, index: The shard.
         encoded: All parts of it, if it was divided; their files are removed.
+        groups: Row groups of a part.
         is_over: Called before each row group; returns True if the shard is no longer needed.
         on_progress: Called, in any thread, when it begins, for each file read, and for each row group written.
 
@@ -143,7 +145,7 @@ def merge_shard(
     on_progress()
     if (done := read_shard_record(spec, kind, index)) is not None:
         return done
-    record = storage.with_new_attempts(lambda: _write_shard(spec, kind, index, is_over, on_progress, encoded))
+    record = storage.with_new_attempts(lambda: _write_shard(spec, kind, index, is_over, on_progress, encoded, groups))
     failpoint(AFTER_SHARD)
     for part in encoded:
         storage.remove(spec.job_dir.join(part.path))
@@ -161,7 +163,7 @@ def merge_again(spec: MergeSpec, kind: Kind, index: int) -> ShardRecord:
     Raises:
         DamagedAttempt, ConfigError: Not all of its rows are left.
     """
-    record = storage.with_new_attempts(lambda: _write_shard(spec, kind, index, lambda: False, lambda: None))
+    record = storage.with_new_attempts(lambda: _write_shard(spec, kind, index, lambda: False, lambda: None, (), 0))
     storage.write_bytes(_record_path(spec, kind, index), _record_text(record))
     return record
 
@@ -172,6 +174,9 @@ def _record_path(spec: MergeSpec, kind: Kind, index: int) -> str:
 
 def _record_text(record: ShardRecord) -> bytes:
     return json.dumps(asdict(record), sort_keys=True, indent=1).encode()
+
+
+_Part: TypeAlias = EncodedGroups | pa.Table
 
 
 def encode_part(spec: MergeSpec, task: MergeTask, *, on_progress: Callable[[], None] = lambda: None) -> EncodedPart:
@@ -201,7 +206,8 @@ def _write_shard(
     index: int,
     is_over: Callable[[], bool],
     on_progress: Callable[[], None],
-    encoded: Sequence[EncodedPart] = (),
+    encoded: Sequence[EncodedPart],
+    groups: int,
 ) -> ShardRecord:
     name = f"{kind}-{index:05d}"
     relative = f"shards/{spec.plan_id}/{name}.{new_attempt_id()}.parquet"
@@ -212,10 +218,13 @@ def _write_shard(
     stretches = _stretches(spec, kind, index)
     if not stretches:  # all rows have been removed
         return ShardRecord(kind=kind, index=index, path="", rows=0, bytes=0, sha256="")
-    made = _read_encoded(spec, encoded, schema)
+    parts = _parts(spec, kind, stretches, on_progress)
+    if encoded:
+        divided = divide(stretches, ROW_GROUP_BYTES, groups)
+        parts = _encoded_parts(spec, kind, divided, encoded, on_progress)
     with storage.open_output(path) as file:
         merged = GroupFile(file, schema, is_numbered=False)
-        for part in _ahead(_parts(spec, kind, stretches, on_progress)) if made is None else made:
+        for part in _ahead(parts):
             on_progress()
             if is_over():
                 raise MergeCanceled(name)
@@ -240,19 +249,24 @@ def _write_shard(
     )
 
 
-def _read_encoded(spec: MergeSpec, encoded: Sequence[EncodedPart], schema: pa.Schema) -> list[EncodedGroups] | None:
-    """The row groups of parts; None if there are none, or one is not what was written: then all is encoded again."""
-    found = []
-    for part in encoded:
+def _encoded_parts(
+    spec: MergeSpec,
+    kind: Kind,
+    parts: Sequence[list[Stretch]],
+    encoded: Sequence[EncodedPart],
+    on_progress: Callable[[], None],
+) -> Generator[_Part, None, None]:
+    """Yields the row groups of a divided shard; rows of a part whose file is not what was written, to be encoded."""
+    for stretches, part in zip(parts, encoded, strict=True):
         try:
             data = storage.read_bytes(spec.job_dir.join(part.path))
         except FileNotFoundError:
-            return None
-        groups = read_groups(data, schema) if len(data) == part.bytes else None
-        if groups is None:
-            return None
-        found.append(groups)
-    return found or None
+            data = b""
+        found = read_groups(data, _schema(spec, kind)) if len(data) == part.bytes else None
+        if found is None:
+            yield from _parts(spec, kind, stretches, on_progress)
+        else:
+            yield found
 
 
 def _schema(spec: MergeSpec, kind: Kind) -> pa.Schema:
@@ -266,9 +280,6 @@ def _encoded(table: pa.Table) -> EncodedGroups:
     groups = read_groups(sink.getvalue(), table.schema)
     assert groups is not None, "what was just written can be read"
     return groups
-
-
-_Part: TypeAlias = EncodedGroups | pa.Table
 
 
 def _ahead(parts: Generator[_Part, None, None]) -> Iterator[_Part]:

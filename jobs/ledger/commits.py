@@ -135,6 +135,7 @@ def commit_unit(
     wall_s: float | Callable[[], float] = 0.0,
     attempts: int = 1,
     is_final: bool = False,
+    also: Sequence[str] = (),
     store: ModuleType | Any = storage,
 ) -> CommitRecord:
     """Writes the attempt's files and commits them; returns the record that counts, which may be another attempt's.
@@ -147,6 +148,7 @@ def commit_unit(
             before the next one is requested. If the iterable raises, the exception propagates and nothing is committed.
         wall_s: Duration in seconds; a function is called once the files are written.
         is_final: Whether rows are written as they are to be published, so that merges copy them.
+        also: Other files of the attempt, written while `results` was read; they are made durable as well.
         store: The storage for the objects; tests pass a simulated one.
 
     Raises:
@@ -160,6 +162,7 @@ def commit_unit(
         for result in [results] if isinstance(results, UnitResult) else results:
             written.add(result)
             counts.update(result.counts)
+    store.make_durable([*(job_dir.join(file.path) for file in written.records.values()), *also])
     record = CommitRecord(
         unit_id=unit.unit_id,
         attempt_id=attempt_id,
@@ -321,7 +324,8 @@ def failpoint_in(path: str | JobFolder, name: str) -> None:
 
 
 class AttemptFiles:
-    """The files of one attempt, each created with its first row; `records` describes them after the block.
+    """The files of one attempt, each created with its first row; `records` describes them after the block. They are not
+    durable yet.
 
     Args:
         job_dir: The job's folder.
@@ -392,7 +396,9 @@ class AttemptFiles:
         self._open[name][1].write_table(pa.concat_tables(tables))
 
     def _begin(self, name: str, schema: pa.Schema) -> tuple[Any, pq.ParquetWriter]:
-        file = self._parts[name].enter_context(self._store.open_output(self._job_dir.join(self._path(name))))
+        file = self._parts[name].enter_context(
+            self._store.open_output(self._job_dir.join(self._path(name)), durable=False)
+        )
         writer = pq.ParquetWriter(file, schema, **(WRITING if self._is_final else WRITING_ONCE))
         self._schemas[name] = schema
         return file, self._parts[name].enter_context(writer)

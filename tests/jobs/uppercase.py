@@ -187,7 +187,7 @@ def inline_merges(spec: Any, shards: list) -> None:
     while len(tasks):
         task = tasks.take()
         if task.part is None:
-            merge_shard(spec, task.kind, task.index, encoded=task.encoded)
+            merge_shard(spec, task.kind, task.index, encoded=task.encoded, groups=task.groups)
         else:
             tasks.end(task, encode_part(spec, task))
 

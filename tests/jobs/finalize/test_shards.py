@@ -135,8 +135,8 @@ def encoded_parts(spec: MergeSpec, groups: int) -> list[EncodedPart]:
     return [encode_part(spec, MergeTask("train", 0, groups, part)) for part in range(count)]
 
 
-def bytes_of(spec: MergeSpec, parts: list[EncodedPart] | None = None) -> bytes:
-    record = merge_shard(spec, "train", 0, encoded=parts or [])
+def bytes_of(spec: MergeSpec, parts: list[EncodedPart] | None = None, groups: int = 0) -> bytes:
+    record = merge_shard(spec, "train", 0, encoded=parts or [], groups=groups)
     assert pq.read_metadata(spec.job_dir.join(record.path)).num_rows == record.rows
     return Path(spec.job_dir.join(record.path)).read_bytes()
 
@@ -154,14 +154,14 @@ def test_a_shard_put_together_from_parts_has_the_bytes_of_one_that_is_merged_who
         with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as divided:
             spec = units_of(table, sorted(cuts), divided)
             parts = encoded_parts(spec, groups)
-            made = bytes_of(spec, parts)
+            made = bytes_of(spec, parts, groups)
             assert made == bytes_of(units_of(table, sorted(cuts), whole, known=False))
             assert pq.ParquetFile(pa.BufferReader(made)).num_row_groups == count_groups(spec, "train", 0)
             assert not any(Path(divided, part.path).exists() for part in parts)
 
 
 @pytest.mark.parametrize("fault", ["gone", "cut short", "another"])
-def test_a_shard_is_encoded_anew_where_a_part_is_not_what_was_written(tmp_path, monkeypatch, fault):
+def test_a_part_that_is_not_what_was_written_is_encoded_anew(tmp_path, monkeypatch, fault):
     monkeypatch.setattr("jobs.finalize.shards.ROW_GROUP_BYTES", 20_000)
     (tmp_path / "whole").mkdir()
     (tmp_path / "divided").mkdir()
@@ -175,7 +175,7 @@ def test_a_shard_is_encoded_anew_where_a_part_is_not_what_was_written(tmp_path, 
         path.write_bytes(
             path.read_bytes()[:-1] if fault == "cut short" else Path(spec.job_dir.join(parts[0].path)).read_bytes()
         )
-    assert bytes_of(spec, parts) == whole
+    assert bytes_of(spec, parts, 2) == whole
 
 
 def test_a_shard_of_units_without_known_sizes_is_not_divided(tmp_path):
