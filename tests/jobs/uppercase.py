@@ -208,7 +208,8 @@ def command_line(argv: list[str]) -> int:
 # have JAX's and Arrow's threads, which a fork doesn't, and their locks, which it does.
 FORKER = """
 import json, os, sys
-import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.finalize.shards, jobs.execution.supervisor, jobs.forgetting.command
+import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.finalize.shards
+import jobs.execution.supervisor, jobs.forgetting.command
 from jobs import cli
 from tests.jobs import uppercase
 uppercase.stay_here()
