@@ -363,7 +363,7 @@ def has_version(path: str, version: str) -> bool:
     if not is_local(path):
         return file_info(path)[1] == version
     stat = os.stat(_local(path))
-    if version.startswith(f"{stat.st_size}-{stat.st_mtime_ns}-"):
+    if f"{version}-".startswith(f"{stat.st_size}-{stat.st_mtime_ns}-"):  # cheaper than to split it, for many files
         return True
     size, _, *end = version.split("-")
     return size == str(stat.st_size) and end == [_hash_of_end(path)]

@@ -233,7 +233,7 @@ def test_a_unit_that_only_loses_rows_leaves_without_a_new_one(nights, grown):
 def test_rows_that_are_gone_leave_with_the_unit_that_is_packed_anew(nights, grown):
     write_corpus(grown, {"two": FIRST["two"], "four": [("a/one", "new.py", LONG)]})
     grow(nights, grown)
-    assert "1 new, 3 gone, 2 packed again; files: 1 new, 2 gone" in (grown / "log").read_text()
+    assert "1 new, 3 gone; files: 1 new, 2 gone" in (grown / "log").read_text()
     check(grown, {"two": FIRST["two"], "four": [("a/one", "new.py", LONG)]}, False, True)
 
 
