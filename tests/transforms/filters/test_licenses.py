@@ -61,8 +61,9 @@ def test_words_that_are_searched_for_first_change_no_license(text):
 @pytest.mark.parametrize(
     ("identifier", "text"),
     [
-        ("ISC", "Permission to use, copy, modify, and distribute this software for any purpose with or without fee is\n"
-                "hereby granted, provided that the above copyright notice and this permission notice appear in all copies."),
+        ("ISC", "Permission to use, copy, modify, and distribute this software for any purpose with or without fee\n"
+                "is hereby granted, provided that the above copyright notice and this permission notice appear in all"
+                " copies."),
         ("Zlib", "This software is provided 'as-is', without any express or implied warranty.\nPermission is granted to"
                  " anyone. Altered source versions must be plainly marked as such."),
     ],
