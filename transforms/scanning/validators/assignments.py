@@ -77,6 +77,7 @@ _NAMES_A_PASSWORD = re.compile(
 )
 _ASSIGNS = (b"=", b":", b"=>", b":=", b"==", b"===")
 _SETTER = re.compile(rb"(?i)(?:^|[._])(?:set|with)_?(?:[a-z]{1,20}_?)?(?:password|passwd|passphrase|pwd)$")
+_TEMPLATES = (b"#{", b"${", b"{{", b"<%")
 _ITS_NAME = re.compile(rb"(?i)pass|secret|token|key$|^<")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,15}")
 _IDENTIFIER = re.compile(rb"_*(?:[A-Za-z]+\d{0,4}|\d{1,4})(?:_+[A-Za-z0-9]+)+\Z")
@@ -164,7 +165,12 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
     end = _quoted_end(candidate.data, start, quote) if quote else _bare_end(candidate.data, start)
     value = candidate.data[start:end].rstrip(b".:,")
     before = candidate.before_match(MAX_NAME_BYTES)
-    if is_of_another_trade(candidate.match.group("word"), before) or candidate.data[start + len(value) :][:1] == b"=":
+    name = whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name"))
+    if (
+        is_of_another_trade(name, before)
+        or is_of_another_trade(candidate.match["word"], before)
+        or candidate.data[start + len(value) :][:1] == b"="
+    ):
         return None
     if len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16):
         return None
@@ -301,7 +307,7 @@ def named_secret(candidate: Candidate) -> Verdict | None:
     """Validates the value of an explicit pair: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
     name, value = candidate.match.group("name"), candidate.value
     kind = "" if is_of_another_trade(name, b"") else name_kind(name)
-    if not kind:
+    if not kind or value.startswith(_TEMPLATES):
         return None
     confidence = _cached_confidence(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
     return None if confidence is None else candidate.verdict(confidence=confidence)

@@ -61,6 +61,7 @@ VALIDATORS: dict[str, Callable[[Candidate], Verdict | None]] = {
         personal_context.labeled_address,
         personal_context.mac_address,
         personal_context.passport_number,
+        personal_context.street_address,
         personal_context.street_after_name,
         phones.column_phone,
         phones.formed_phone,

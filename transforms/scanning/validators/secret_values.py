@@ -48,6 +48,8 @@ _PLACEHOLDER_HINTS = tuple(
     b"mple placeh change your my fake insert here enter replace redact removed hidden masked todo fixme not undefined lorem ipsum foo xxx none null test".split()
 )
 """Every match of `_PLACEHOLDER` contains one of these. Searching for them first is ten times faster."""
+_ALPHABET = b"abcdefghijklm"
+_SHORTENED = re.compile(rb"\w\.{3}\w")
 _MASK = re.compile(rb"[xX]{5,}|\*{3,}|\.{3,}|\?{3,}|_{6,}|-{6,}|#{4,}")
 _WORD_VALUES = frozenset(
     b"true false none null nil yes no on off string str int integer number bool boolean object text type any void undefined default "
@@ -120,7 +122,7 @@ def is_placeholder(value: bytes) -> bool:
     """
     stripped = value.strip(b" \t\"'`")
     lowered = stripped.lower()
-    if len(set(stripped)) < 3 or lowered in _WORD_VALUES:
+    if len(set(stripped)) < 3 or lowered in _WORD_VALUES or _ALPHABET in lowered or _SHORTENED.search(stripped):
         return True
     if any(map(lowered.__contains__, _PLACEHOLDER_HINTS)) and _PLACEHOLDER.search(stripped):
         return True
