@@ -132,7 +132,9 @@ class AnnotateTask(AnnotateSettings):
         try:
             check_control(self.tokenizer, completion.tokens, answer, row.content)
             code, found = self._read(answer, language)
-            verdicts = self._judge.verdicts(target.name, answer, code, found, language, original, is_whole=is_whole)
+            verdicts = self._judge.verdicts(
+                target.name, answer, code, found, language, original, is_whole=is_whole, prompt=target.prompt_text
+            )
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
         if failed := failed_check(verdicts, REASONS, self._judge.required(code)):

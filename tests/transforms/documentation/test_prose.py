@@ -6,7 +6,6 @@ import pytest
 
 from transforms.documentation.foreign import foreign_form
 from transforms.documentation.prose import (
-    is_chatter,
     is_template,
     is_unfinished,
     reads_as_code,
@@ -15,6 +14,7 @@ from transforms.documentation.prose import (
 )
 from transforms.documentation.reading import read_facts
 from transforms.documentation.types import types_agree
+from transforms.talk import is_chatter
 
 
 @pytest.mark.parametrize(

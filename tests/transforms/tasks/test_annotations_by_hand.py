@@ -11,8 +11,9 @@ from model.engine.requests import Completion
 from model.errors import ConfigError
 from tests.transforms.bodies.answers import GOOD, read_answers
 from transforms.tasks.annotate import AnnotateTask
+from transforms.tasks.answer_texts import asks_for_code, quotes
 from transforms.tasks.base import RejectedTarget
-from transforms.tasks.contents import asks_for_code, changes_only_faults, quotes
+from transforms.tasks.contents import changes_only_faults
 from transforms.tasks.task_file import load_annotation
 
 HERE = Path(__file__).parent / "annotations"
