@@ -31,7 +31,7 @@ _BEGINNINGS: Final = (
     r"(?:class|struct|interface|enum|trait|record|object)\s+[A-Z]\w*",
     r"(?:\|\||&&|\?\?|\?:)\s|\?\.\w|\.\w+(?:\.\w+)*[(\[]|\.\.\.\w+,?$|=\s+[\w(]+[.(\[{\s]|[?:]\s+[\w.]+[(.\[]",
     # Bodies that are an expression, branches, members and casts.
-    r"=>?\s+[\w(\"'\[{*&!<]|[A-Z][\w.]*\s*->\s*[\w.]+\(.*\)$|<[^<>\n]*>::\w+\(|(?:this|self)\s+as\s+[A-Z]",
+    r"[A-Z][\w.]*\s*->\s*[\w.]+\(.*\)$|<[^<>\n]*>::\w+\(|(?:this|self)\s+as\s+[A-Z]",
     # Declarations and assignments.
     r"\[[^\]\n]+\]\s+=\s+\S",
     r"(?:val|var|let|const|auto|final|mut)\s+(?:mut\s+)?[\w<>\[\]&*?:,. (){}]+=(?!=)",
@@ -85,8 +85,15 @@ _PYTHON_HEAD: Final = re.compile(
     r"\s*(?:(?:async )?(?:if|elif|while|with|for)\s.*:|(?:else|try|finally):|except\b.*:|"
     r"(?:return|raise|assert|del) .*|(?:pass|break|continue))\s*(?:#.*)?$"
 )
-_TUPLE: Final = re.compile(r"\s*(?:\(.*,.*\)|\[.*,.*\])[;,]?\s*$")
-_ONE_TEXT: Final = re.compile(r"\s*\"(?:[^\"\\\n]|\\.)+\"[;,]?\s*$")
+# A line alone that is an expression's value: a tuple, a text, what stands behind an equals sign or an arrow.
+_VALUE: Final = re.compile(
+    r"\s*(?:(?![^\n]*[A-Za-z] [A-Za-z])(?:\(.*,.*\)|\[.*,.*\])|\"(?:[^\"\\\n]|\\.)+\"|"
+    r"=>?\s+[\w(\"'\[{*&!<].*)[;,]?\s*$"
+)
+_KEYWORDS: Final = re.compile(
+    r"\b(?:not|in|is|and|or|if|elif|for|while|with|as|return|raise|from|import|else|except|lambda|yield|async|await|del|"
+    r"assert)\b"
+)
 
 
 def is_sentence(line: str) -> bool:
@@ -95,7 +102,7 @@ def is_sentence(line: str) -> bool:
     >>> is_sentence("if key not in self.tags:"), is_sentence("if the key is known:")
     (False, True)
     """
-    return _SENTENCE_WORD.search(line) is not None or _PLAIN_WORDS.search(line) is not None
+    return _SENTENCE_WORD.search(line) is not None or _PLAIN_WORDS.search(_KEYWORDS.sub("0", line)) is not None
 
 
 def is_code(lines: Sequence[str], grammar: str) -> bool:
@@ -112,7 +119,7 @@ def is_code(lines: Sequence[str], grammar: str) -> bool:
     if grammar == "python" and all(_PYTHON_HEAD.match(line) or is_code_line(line) for line in lines):
         return True
     if len(lines) == 1:
-        return _TUPLE.match(lines[0]) is not None or _ONE_TEXT.match(lines[0]) is not None
+        return _VALUE.match(lines[0]) is not None
     return 2 * found == len(lines)
 
 
