@@ -42,9 +42,11 @@ _REFUSAL: Final = re.compile(
     rf"i{_APOSTROPHE}(?:ll|d)\s+(?:need|have\s+to)|"
     r"i\s+apologi[sz]e|(?:my\s+)?(?:sincere\s+)?apologies|sorry|unfortunately,?\s+i|"
     r"unfortunately\b[^\n]{0,80}\bi\s+(?:can|could|do|am|won)|"
-    rf"[^\n]{{0,120}}\b(?:so|but|because|therefore),?\s+i\s+(?:{_CANNOT}|do{_NOT}\s+know)|"
     rf"as\s+an?\s+(?:ai|(?:large\s+)?language\s+model|assistant)|{NO_CONTEXT})\b",
     re.I,
+)
+_REFUSES_LATER: Final = re.compile(
+    rf"[^\n]{{0,120}}\b(?:so|but|because|therefore),?\s+i\s+(?:{_CANNOT}|do{_NOT}\s+know)\b", re.I
 )
 _CHATTER: Final = re.compile(
     r"\W*(?:(?:sure|certainly|of course|absolutely|okay)(?:\W*$|\W*[,.!:\u2014]|\s+(?:here|i|let|the following)\b)|"
@@ -79,7 +81,8 @@ def is_refusal(text: str) -> bool:
     >>> is_refusal("There is not enough context to say."), is_refusal("Fails if there is not enough memory.")
     (True, False)
     """
-    return _REFUSAL.match(text) is not None
+    says_i = " I " in text or " i " in text
+    return _REFUSAL.match(text) is not None or (says_i and _REFUSES_LATER.match(text) is not None)
 
 
 def is_chatter(text: str) -> bool:

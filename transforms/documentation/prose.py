@@ -252,10 +252,15 @@ def _once(text: str) -> str:
 def repeats_itself(text: str) -> bool:
     """Whether the text is repetitive: one line three times, or less than half of its 4-grams distinct."""
     text = _once(text) if text.count("param") > 1 else text
-    bare = (line.strip() for line in text.splitlines())
-    lines = Counter(line for line in bare if len(line) > 3 and not line.startswith(".. "))
-    if lines and max(lines.values()) >= _REPEATED_LINE and not all(set(line) <= set("-=~ ") for line in lines):
-        return True
-    words = [word.lower() for word in _WORDS.findall(text)]
-    grams = [tuple(words[i : i + _NGRAM]) for i in range(len(words) - _NGRAM + 1)]
-    return len(grams) >= 2 * _NGRAM and len(set(grams)) < _LEAST_NOVELTY * len(grams)
+    if text.count("\n") + 1 >= _REPEATED_LINE:
+        bare = (line.strip() for line in text.splitlines())
+        lines = Counter(line for line in bare if len(line) > 3 and not line.startswith(".. "))
+        if lines and max(lines.values()) >= _REPEATED_LINE and not all(set(line) <= set("-=~ ") for line in lines):
+            return True
+    words = _WORDS.findall(text.lower())
+    count = len(words) - _NGRAM + 1
+    # Each word begins a 4-gram of its own where it stands first, but for the last three.
+    if count < 2 * _NGRAM or len(set(words)) - _NGRAM + 1 >= _LEAST_NOVELTY * count:
+        return False
+    grams = {tuple(words[i : i + _NGRAM]) for i in range(count)}
+    return len(grams) < _LEAST_NOVELTY * count

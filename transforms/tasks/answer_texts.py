@@ -12,7 +12,6 @@ Pure functions of texts. What can't be told passes.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -79,15 +78,16 @@ def quotes(found: Any, field: str, code: str) -> bool:
     """Whether what stands in a field of a JSON object, or of each in a list, stands in the code."""
     items = found if isinstance(found, list) else [found]
     given = [item[field] for item in items if isinstance(item, dict) and isinstance(item.get(field), str)]
-    return all(_stands_in(text, code) for text in given)
+    bare = _SPACE.sub("", code) if given else ""
+    return all(_stands_in(text, code, bare) for text in given)
 
 
-def _stands_in(quoted: str, code: str) -> bool:
+def _stands_in(quoted: str, code: str, bare: str) -> bool:
     text = quoted.strip().strip("`").strip()
     named = _LINE.fullmatch(text)
     if named is not None:
         return all(1 <= int(number) <= code.count("\n") + 1 for number in named.groups() if number)
-    at, bare = 0, _SPACE.sub("", code)
+    at = 0
     for part in re.split(r"\.\.\.|\u2026", _LINE_NUMBER.sub("", text)):
         wanted = _SPACE.sub("", part).rstrip(";,")
         place = bare.find(wanted, at)
@@ -116,8 +116,9 @@ def fields_differ(found: Any, fields: Sequence[str]) -> bool:
 
 def _asks_back(first: Any, second: Any) -> bool:
     """Whether a question is followed by nothing but another."""
-    texts = [text.rstrip() for text in (first, second) if isinstance(text, str)]
-    return len(texts) == 2 and all(text.endswith("?") for text in texts) and re.search(r"[.!?]\s", texts[1]) is None
+    if not isinstance(first, str) or not isinstance(second, str) or not second.rstrip().endswith("?"):
+        return False
+    return first.rstrip().endswith("?") and re.search(r"[.!?]\s", second.rstrip()) is None
 
 
 def says_the_same(first: Any, second: Any) -> bool:
@@ -128,9 +129,14 @@ def says_the_same(first: Any, second: Any) -> bool:
     """
     if not isinstance(first, str) or not isinstance(second, str):
         return False
+    if len(second) > 2 * len(first) and not first.rstrip().endswith("?"):
+        return False
     one, other = (" ".join(re.findall(r"\w+", text.lower())) for text in (first, second))
-    if not one or one == other or checks.edit_similarity(one, other) >= _SAME:
+    if not one or one == other:
         return bool(one)
+    shorter, longer = sorted((len(one), len(other)))
+    if shorter >= _SAME * longer and checks.edit_similarity(one, other) >= _SAME:
+        return True
     is_asked = first.rstrip().endswith("?")
     return is_asked and one in other and len(other.replace(one, "", 1).strip()) < _LEAST_OWN_CHARS
 
@@ -141,6 +147,9 @@ _FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n.*?(?:^[ \t]*\1[ \t]*$
 _FENCE_MARK: Final = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n]*$", re.M)
 # Shorter texts are labels, words and numbers.
 LEAST_PROSE_CHARS: Final = 40
+
+
+_SENTENCE_ENDS: Final = (".", "!", "?", ")", "`")
 
 
 def prose_of(answer: str, found: Any, fields: Sequence[str]) -> list[str]:
@@ -164,16 +173,22 @@ def is_whole(text: str) -> bool:
     >>> is_whole("It takes the sum, the rate and the number of"), is_whole("[0, 1)")
     (False, True)
     """
-    return len(text) < LEAST_PROSE_CHARS or not is_unfinished(text)
+    return len(text) < LEAST_PROSE_CHARS or text.endswith(_SENTENCE_ENDS) or not is_unfinished(text)
 
 
 def goes_in_circles(texts: Sequence[str], found: Any) -> bool:
     """Whether one of these texts repeats itself, or a list has the same object twice."""
     if isinstance(found, list) and len(found) > 1:
-        items = [json.dumps(item, sort_keys=True) for item in found if isinstance(item, dict)]
+        items = [repr(item) for item in found if isinstance(item, dict)]
         if len(set(items)) < len(items):
             return True
-    return any(len(text) >= LEAST_PROSE_CHARS and repeats_itself(text) for text in texts)
+    return any(len(text) >= LEAST_PROSE_CHARS and not _is_novel(text) and repeats_itself(text) for text in texts)
+
+
+def _is_novel(text: str) -> bool:
+    """Whether most words stand in a text once, without the cost of its 4-grams."""
+    words = text.split()
+    return 2 * (len(set(words)) - 3) >= len(words)
 
 
 def is_copy(text: str, code: str) -> bool:
@@ -184,6 +199,9 @@ def is_copy(text: str, code: str) -> bool:
     >>> is_copy("It returns a + b.", "def add(a, b):\\n    return a + b\\n")
     False
     """
+    begins = _FENCE_MARK.sub("", text, count=1).strip() if "```" in text or "~~~" in text else text
+    if begins.partition("\n")[0].strip() not in code:  # without the cost of comparing lines
+        return False
     own, known = (
         [line.strip() for line in _FENCE_MARK.sub("", part).splitlines() if line.strip()] for part in (text, code)
     )
@@ -196,5 +214,9 @@ def repeats_question(text: str, prompt: str, code: str) -> bool:
     >>> repeats_question("Explain what this function does.", "Explain what this function does.\\n\\nx = 1", "x = 1")
     True
     """
+    if len(text) < _LEAST_OWN_CHARS or text.split(maxsplit=1)[0] not in prompt:
+        return False
     bare = " ".join(text.split())
+    if " ".join(bare[:_LEAST_OWN_CHARS].split()[:-1]) not in prompt:  # without the cost of taking the code out
+        return False
     return len(bare) >= _LEAST_OWN_CHARS and bare in " ".join(prompt.replace(code, " ").split())
