@@ -23,6 +23,7 @@ _TEMPLATE = re.compile(
     # A text that says that there is none.
     r"\A\W*(?:(?:this|the)\b[^.\n]{0,60} (?:is|was|has|have) (?:not(?: yet)? (?:been )?(?:documented|described)|"
     r"undocumented|no (?:documentation|description|docstring|comments?))|(?:undocumented|not (?:yet )?documented)|"
+    r"[\w.]+(?:\(\))? (?:is|was|has) (?:not(?: yet)? (?:been )?documented|undocumented|no documentation)|"
     r"no (?:documentation|description|docs|docstring|summary|comment)(?: (?:is|was))?(?: yet)?"
     r"(?: (?:available|provided|given|found|yet|here|needed|necessary))?|to be (?:documented|written|described))"
     r"(?: yet| here| (?:for|of) [^.\n]{0,60})?\W*\Z|"
@@ -99,6 +100,7 @@ _PYTHON_COMMENT: Final = re.compile(r"\s*#(?!\d)")  # `#12` is an issue
 _IS_MEMBER: Final = re.compile(r"\.\s*\w+\Z")
 _OUTSIDE_A_WORD: Final = re.compile(r"\A\W+|\W+\Z")
 _FENCE_LINE: Final = re.compile(r"^[ \t]*(?:[-*>] )?```", re.M)
+_TOOL_COMMENT: Final = re.compile(r"//\w+:\w")  # `//go:noinline`
 _STARTS_WITH_FENCE: Final = re.compile("```|~~~")
 _INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # of Javadoc and JSDoc, of epytext
 _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
@@ -123,6 +125,18 @@ def asks_again(name: str, text: str) -> bool:
     return asked is not None and (asked["here"] is not None or (bool(name) and asked["name"] == name))
 
 
+def copies_code(text: str, code: str) -> bool:
+    """Whether a text is lines of the code that it is to document, and nothing else.
+
+    >>> copies_code("sum := 0", "func f() {\\n\\tsum := 0\\n}"), copies_code("Sums up.", "func f() {\\n\\tsum := 0\\n}")
+    (True, False)
+    """
+    lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
+    if not lines or lines[0] not in code:  # without the cost of comparing lines
+        return False
+    return {line.rstrip(" {;,") for line in lines} <= {line.strip().rstrip(" {;,") for line in code.splitlines()}
+
+
 def reads_as_code(text: str, grammar: str) -> bool:
     """Whether a text is code where prose is expected: it starts with a fence, is only a member or a call, or its first
     paragraph consists of statements.
@@ -135,7 +149,7 @@ def reads_as_code(text: str, grammar: str) -> bool:
     stripped = text.strip()
     if _STARTS_WITH_FENCE.match(stripped) or _is_lone_expression(stripped):
         return True
-    if is_annotation(stripped):
+    if is_annotation(stripped) or _TOOL_COMMENT.match(stripped):
         return True
     first, *rest = _PARAGRAPH_END.split(stripped, maxsplit=2)
     if rest and "\n" not in first and is_call(first):  # the signature above the text, as NumPy and C have it

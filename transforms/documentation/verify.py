@@ -19,6 +19,7 @@ from transforms.documentation.examples import without_examples
 from transforms.documentation.facts import DocFacts, PythonStyle
 from transforms.documentation.prose import (
     asks_again,
+    copies_code,
     is_template,
     is_unfinished,
     reads_as_code,
@@ -91,7 +92,7 @@ def verify(
         facts: Its claims (`read_facts`).
         grammar: The language.
         body: The symbol's code.
-        header: Python: its declaration.
+        header: Its declaration.
         written: What the model wrote, if the place's own words stand before it (Go: the symbol's name): it must be
             worth keeping alone. "" if that is the whole text.
         was_cut: Whether generation stopped at its token limit.
@@ -104,7 +105,7 @@ def verify(
     return {
         "not_empty": _LETTERS.match(text) is not None and not any(map(is_template, texts)),
         "no_chatter": not any(is_chatter(part) or asks_again(symbol.name, part) for part in texts),
-        "is_prose": not any(reads_as_code(part, grammar) for part in texts),
+        "is_prose": not any(reads_as_code(part, grammar) or copies_code(part, f"{header}\n{body}") for part in texts),
         "not_cut_off": not was_cut and not is_unfinished(facts.told),
         "right_style": not facts.mixed_styles
         and not facts.foreign_form

@@ -126,13 +126,14 @@ class AnswerJudge:
         is_code = code is not None
         similarity = checks.edit_similarity(code or "", original) if spec.min_edit_similarity else 1.0
         unwanted = _matches(spec, "must_not_match", answer)
+        written, is_test = self.answer_language(language), self.spec.verify == "tests" or spec.whole
         is_said = spec.kind in ("text", "json")
         spoken = [field for field in spec.distinct_fields if field != spec.quoted_field]
         prose = answer_texts.prose_of(answer, found, spoken) if is_said else [answer]
         return {
             "not_empty": any(c.isalnum() for c in answer) or answer.strip() in ("[]", "{}")
             if code is None
-            else not is_placeholder(code, self.answer_language(language)),
+            else not is_placeholder(code, written) and (is_test or not contents.is_stub(code, written)),
             "not_cut_off": is_whole and (is_code or all(map(answer_texts.is_whole, prose))),
             "no_refusal": not any(map(self._refuses, prose)),
             "not_the_question": not answer_texts.repeats_question(answer, prompt, original)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from transforms import checks
+from transforms.bodies.placeholders import is_placeholder
 from transforms.evaluation.programs.layouts import code_of
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
@@ -64,6 +65,32 @@ def redefines(code: str, grammar: str, name: str) -> bool:
         return re.search(rf"^\s*(?:(?:async\s+)?def\s+{wanted}\b|{wanted}\s*=\s*lambda\b)", code, re.M) is not None
     may_be = rf"\b(?:func|fun|fn|function|const|let|var)\b[^;{{}}=]*\b{wanted}\b|\b{wanted}\s*\([^;{{}}]*\)[^;{{}}]*\{{"
     return re.search(may_be, code) is not None and name in _functions(code, grammar)
+
+
+_MAY_BE_STUB: Final = re.compile(
+    r"\b(?:TODO|FIXME|pass|unimplemented|todo)\b|\.\.\.|not? ?(?:yet )?(?:implemented|supported)|your code|"
+    r"UnsupportedOperation",
+    re.I,
+)
+
+
+def is_stub(code: str, grammar: str) -> bool:
+    """Whether each function of the code only stands for one that is still to be written.
+
+    >>> is_stub("def f(x):\\n    pass  # TODO", "python"), is_stub("def f(x):\\n    return x  # TODO: faster", "python")
+    (True, False)
+    """
+    if _MAY_BE_STUB.search(code) is None or grammar not in SYMBOL_GRAMMARS:
+        return False
+    source = parse(code.encode("utf-8", "replace"), grammar)
+    symbols = find_symbols(source, facts=False) if source is not None else []
+    bodies = [
+        source.data[one.body_start : one.body_end].decode("utf-8", "replace").strip()
+        for one in symbols
+        if source is not None and one.kind in ("function", "method") and one.body_end > one.body_start
+    ]
+    inside = [body[1:-1] if body[:1] == "{" and body[-1:] == "}" else body for body in bodies]
+    return bool(inside) and all(is_placeholder(body, grammar) for body in inside)
 
 
 def defines_like(code: str, grammar: str, name: str) -> bool:
