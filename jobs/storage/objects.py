@@ -212,11 +212,15 @@ def remove_temporaries(folder: str, *, below: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def open_output(path: str) -> Iterator[OutputFile]:
+def open_output(path: str, *, durable: bool = True) -> Iterator[OutputFile]:
     """Opens a new file under a name unique to the caller (an attempt's); the file is durable if the block succeeds.
 
     If the block raises, a partial local file is left behind, or a GCS upload is abandoned. In both cases no commit
     names the file, and the finalizer deletes it.
+
+    Args:
+        path: The file.
+        durable: Whether it must survive a power loss (fsync); False for what is only read in this run.
 
     Raises:
         UploadLost: The upload must start again, under another name (`with_new_attempts`).
@@ -233,11 +237,13 @@ def open_output(path: str) -> Iterator[OutputFile]:
         yield OutputFile(path, file)
         with clear_errors(path):
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
     finally:
         with clear_errors(path):
             file.close()
-    _sync_folder(os.path.dirname(name))
+    if durable:
+        _sync_folder(os.path.dirname(name))
 
 
 def publish(attempt_path: str, final_path: str) -> None:
@@ -327,10 +333,10 @@ def has_version(path: str, version: str) -> bool:
     if not is_local(path):
         return file_info(path)[1] == version
     stat = os.stat(_local(path))
-    size, time, *end = version.split("-")
-    if size != str(stat.st_size):
-        return False
-    return time == str(stat.st_mtime_ns) or end == [_hash_of_end(path)]
+    if version.startswith(f"{stat.st_size}-{stat.st_mtime_ns}-"):
+        return True
+    size, _, *end = version.split("-")
+    return size == str(stat.st_size) and end == [_hash_of_end(path)]
 
 
 def _hash_of_end(path: str) -> str:

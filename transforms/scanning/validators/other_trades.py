@@ -59,6 +59,8 @@ _SCHEMA_FLAG = re.compile(rb"\w+\.\d+\?\w+\Z")
 _SHELL_EXPANSION = re.compile(
     rb"\$\{[#!]?\w+(?:\[[^\]\n]{1,20}\])?(?:##?|%%?|//?|\^\^?|,,?|@|:[ \t]?\d)[^{}\n]{0,80}\}"
 )
+_CHECKS = re.compile(rb"[a-z_]{2,20}(?::[\w,./-]{0,30})?(?:\|[a-z_]{2,20}(?::[\w,./-]{0,30})?){1,12}\Z")
+"""Checks of a form's field: `required|min:8|confirmed`."""
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _CALL = re.compile(
     rb"(?i)(?:^|[._])(?:get|has|is|find|fetch|lookup|contains|remove|delete|pop|unset|hash|encode|md5|sha\d*|encrypt|decrypt|check|verify|compare|validate|should|assert)_?\w*\Z"
@@ -110,7 +112,7 @@ def is_call_about_secrets(name: bytes) -> bool:
 
 def is_no_secret(value: bytes) -> bool:
     """Whether a value has the form of something else: an algorithm, a constant, a member, a control, an address, a
-    shell expansion, or prose of another script.
+    shell expansion, checks of a form's field, or prose of another script.
 
     >>> [is_no_secret(v) for v in (b"ECC_NIST_P256", b"org.acme.Login2", b"passwordTextBox1", b"db1:5432", b"hunter22")]
     [True, True, True, True, False]
@@ -125,7 +127,7 @@ def is_no_secret(value: bytes) -> bool:
         _is_algorithm(value)
         or (_CONSTANT.match(value) or _CONTROL.match(value)) is not None
         or (_MEMBERS.match(value) is not None and word_share(value) > _WORDS_SHARE)
-        or (_ADDRESS.match(value) or _WIRE_TAG.match(value) or _SCHEMA_FLAG.match(value)) is not None
+        or any(form.match(value) for form in (_ADDRESS, _WIRE_TAG, _SCHEMA_FLAG, _CHECKS))
         or (b"${" in value and len(_SHELL_EXPANSION.sub(b"", value)) < 6)
     )
 
