@@ -147,8 +147,6 @@ _FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n.*?(?:^[ \t]*\1[ \t]*$
 _FENCE_MARK: Final = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n]*$", re.M)
 # Shorter texts are labels, words and numbers.
 LEAST_PROSE_CHARS: Final = 40
-
-
 _SENTENCE_ENDS: Final = (".", "!", "?", ")", "`")
 
 
