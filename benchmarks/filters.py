@@ -96,7 +96,7 @@ def bench_vectors(path: str, others: str | None) -> None:
     for name in ("detect-secrets", "betterleaks"):
         answer = ask(others, "secrets", name, rows)
         if isinstance(answer, list):
-            found[name] = answer
+            found[name] = list(map(bool, answer))
         else:
             print(f"{name}: {answer}")
     print("\n## Labelled secrets: recall and precision over labelled rows, by source")
@@ -146,7 +146,7 @@ def bench_personal(others: str | None) -> None:
 
 def _is_gone(text: str, value: str, spans: list) -> bool:
     covered = bytearray(len(text))
-    for start, end in spans:
+    for start, end, *_ in spans:
         covered[start:end] = b"\x01" * (end - start)
     at = text.find(value)
     while at >= 0:

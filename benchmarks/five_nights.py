@@ -12,8 +12,9 @@ a dataset of it with `filter --grow --drop_gone`:
     night 5  before it grows, two paths and two contents are forgotten; they must not come back
     then     `retain` drops all but two editions, and the same command says that there is nothing to do
 
-Beside it, a chain of three steps grows over the same nights, each on what the one before it has grown to: `corpus
---grow`, `filter --grow` and `dedup --grow`. It has the same opt-out, kills and deletion (`forget --cascade`).
+Beside it, a chain of four steps grows over the same nights, each on what the one before it has grown to: `corpus
+--grow`, `filter --grow`, `dedup --grow` and `pack --grow`. It has the same opt-out, kills and deletion (`forget
+--cascade`).
 
 After each step `benchmarks/night_checks.py`, which imports nothing of codemill, compares the rows with those of a
 dataset that was made at once from the same corpus, with git, and each edition with what it was. With `--readers PYTHON`
@@ -44,6 +45,7 @@ NIGHTS = 5
 NIGHT_OF_KILLS, KILLS = 4, 3
 GROW = ("--grow", "--drop_gone")
 _FLAGS = ("--progress", "none", "--workers", "1")
+_PACK = ("--policy", "none", "--context_length", "2048")
 _FILTER = ("--policy", "none", "--no-decontaminate")
 
 
@@ -172,7 +174,7 @@ class Nights:
 
 @dataclass
 class Chain:
-    """Three steps that grow on each other.
+    """Four steps that grow on each other.
 
     Args:
         nights: The simulation that it is part of.
@@ -193,6 +195,16 @@ class Chain:
             "corpus": ["corpus", *trees, "--output", str(steps / "corpus"), *_FLAGS, *nights.opt_out, *GROW],
             "filtered": [*nights.filter_words(steps / "corpus", steps / "filtered"), *GROW],
             "unique": ["dedup", "--input", str(steps / "filtered"), "--output", str(steps / "unique"), *_FLAGS, *GROW],
+            "packed": [
+                "pack",
+                "--input",
+                str(steps / "unique"),
+                "--output",
+                str(steps / "packed"),
+                *_PACK,
+                *_FLAGS,
+                *GROW,
+            ],
         }
 
     def grow(self, night: int, commits: dict[str, str]) -> None:
@@ -211,6 +223,7 @@ class Chain:
         nights.check(self.folder / "corpus", commits, once=str(made))
         nights.check(self.folder / "filtered", commits, once=str(once))
         nights.check(self.folder / "unique", commits, deduplicated=str(self.folder / "filtered"))
+        nights.check(self.folder / "packed", commits, packed=str(self.folder / "unique"))
 
     def forget(self, words: Sequence[str]) -> None:
         """Forgets in all of them."""

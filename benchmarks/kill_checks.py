@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 
 PARTS = ("data", "rejected")
 # What differs between two uninterrupted runs, or tells of the deaths of workers: times, speeds, restarts.
-UNEQUAL = frozenset({"created", "finished", "engine", "seconds", "last_session", "failures", "versions"})
+UNEQUAL = frozenset(
+    {"created", "finished", "engine", "seconds", "last_session", "failures", "versions", "run_id", "timeline"}
+)
 # Names in the output's `_job` that a kill may add, without content: the records of voided commits.
 MAY_BE_ADDED = frozenset({"voided"})
-_MERGED = re.compile(r"(train|rejected)-\d{5,}\..+\.parquet")
+_MERGED = re.compile(r"(train|rejected)-\d{5,}\..+\.(parquet|part)")
 
 
 def faults_of(output: Path, reference: Path, scratch: Path) -> list[str]:

@@ -7,6 +7,7 @@ Imports nothing of codemill: rows are read with pyarrow and hashed here, blobs a
     output        the dataset
     once          a dataset that was made at once from this night's corpus
     deduplicated  instead of `once`: the dataset of which this one has each text once, the others among its rejected
+    packed        instead of `once`: the dataset whose files the rows of this one have, each once
     forgotten     {"paths": [...], "hashes": [...]}: rows with this path or SHA-256 of their content are nowhere anymore
     opted_out     repositories that the newest edition must not have
     trees         {repository: [git directory, commit]}
@@ -19,18 +20,21 @@ Prints one line for each kind of check, with its numbers, and one for each fault
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-Rows = dict[str, tuple[int, str, str]]
-"""Rows by the hash of what they say: how often, the path, and the SHA-256 of the content."""
+Row = tuple[int, list[list[str]]]
+"""How often there is such a row, and the path and SHA-256 of each file that it has text of."""
+Rows = dict[str, Row]
+"""Rows by the hash of what they say."""
 
 _SHOWN = 5
 _KEEPS_ITS_OWN = ("revision_id", "retrieved_at")  # a row that hasn't changed tells when it was first taken in
@@ -44,9 +48,21 @@ def rows_of(files: Sequence[Path]) -> Rows:
         if "lineage" in row:  # a corpus has none
             row["lineage"] = {name: value for name, value in row["lineage"].items() if not name.startswith("source_")}
         key = hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()
-        count = found.get(key, (0, "", ""))[0]
-        found[key] = (count + 1, row["path"], hashlib.sha256(row["content"].encode()).hexdigest())
+        count = found[key][0] if key in found else 0
+        found[key] = (count + 1, files_in(row))
     return found
+
+
+def files_in(row: Mapping[str, Any]) -> list[list[str]]:
+    """Path and SHA-256 of each file that a row has text of; a packed row has several."""
+    if "parts" in row:
+        return [[part["path"], part["content_sha256"]] for part in row["parts"]]
+    return [[row["path"], sha256_of(row["content"])]]
+
+
+def sha256_of(text: str) -> str:
+    """The SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -82,18 +98,21 @@ class Checks:
         """Does all of them."""
         if "deduplicated" in self.spec:
             self.compare_with_duplicates()
+        elif "packed" in self.spec:
+            self.compare_with_files()
         else:
             self.compare_with_once()
         self.compare_with_snapshots()
         self.search_everywhere()
-        self.compare_with_git()
+        if "packed" not in self.spec:
+            self.compare_with_git()
         if self.spec["readers"]:
             self.read_otherwise()
 
-    def is_forgotten(self, row: tuple[int, str, str]) -> bool:
+    def is_forgotten(self, row: Row) -> bool:
         """Whether a row is to be nowhere anymore."""
         forgotten = self.spec["forgotten"]
-        return row[1] in forgotten["paths"] or row[2] in forgotten["hashes"]
+        return any(path in forgotten["paths"] or sha256 in forgotten["hashes"] for path, sha256 in row[1])
 
     def compare_with_once(self) -> None:
         """The newest edition has the rows of a dataset made at once, but for forgotten ones."""
@@ -109,6 +128,30 @@ class Checks:
         self._none("rows that are neither kept nor rejected, or too many", [path for path, _ in differing])
         texts = Counter(sha256 for _, sha256 in kept.elements())
         self._none("texts that are kept twice", [sha256 for sha256, count in texts.items() if count > 1])
+
+    def compare_with_files(self) -> None:
+        """The pieces of packed rows put together are the files of the other dataset, each once."""
+        texts: dict[tuple[str, str, str], str] = {}
+        wanted: Counter[tuple[str, str, str]] = Counter()
+        for row in read(list(Path(self.spec["packed"], "data").glob("*.parquet"))):
+            key = (row["repo_name"], row["path"], sha256_of(row["content"]))
+            texts[key] = row["content"]
+            wanted[key] += bool(row["content"])
+        pieces: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+        lost, tokens, rows = [], 0, 0
+        for row in read(list((self.output / "data").glob("*.parquet"))):
+            rows, tokens = rows + 1, tokens + len(row["input_ids"])
+            for part in row["parts"]:
+                key = (part["repo_name"], part["path"], part["content_sha256"])
+                if part["role"] == "file":
+                    pieces[key].append((part["start"], part["end"]))
+                    lost += [] if has_text_of(part, row["text"], texts.get(key, "")) else [part["path"]]
+        each = {key: is_each_once(pieces[key], len(texts.get(key, "")), wanted[key]) for key in {*wanted, *pieces}}
+        full = tokens / max(1, rows)
+        print(f"data/: {len(pieces)} files in {rows} rows of {full:.0f} tokens, {wanted.total()} expected")
+        wrong = [key[1] for key, is_so in each.items() if not is_so]
+        self._none("files that are not there as often as they should be", wrong)
+        self._none("pieces without their text", lost)
 
     def compare_with_snapshots(self) -> None:
         """Each edition has the rows that it had, but for forgotten ones."""
@@ -127,9 +170,10 @@ class Checks:
     def search_everywhere(self) -> None:
         """No file of the output has a forgotten row, and the newest edition none of who opted out."""
         everywhere = rows_of(list(self.output.rglob("data/*.parquet")))
-        self._none("forgotten rows", [row[1] for row in everywhere.values() if self.is_forgotten(row)])
+        self._none("forgotten rows", [_name(row) for row in everywhere.values() if self.is_forgotten(row)])
         newest = read(sorted((self.output / "data").glob("*.parquet")))
-        self._none("opted out", [row["path"] for row in newest if row["repo_name"] in self.spec["opted_out"]])
+        parts = [part for row in newest for part in row.get("parts", [row])]
+        self._none("opted out", [part["path"] for part in parts if part["repo_name"] in self.spec["opted_out"]])
 
     def compare_with_git(self) -> None:
         """Each row's file is in its repository at this night's commit, with this content."""
@@ -156,11 +200,36 @@ class Checks:
     def _same(self, what: str, has: Rows, should: Mapping[str, Any]) -> None:
         print(f"{what}: {sum(row[0] for row in has.values())} rows, {sum(row[0] for row in should.values())} expected")
         wrong = [key for key in {*has, *should} if has.get(key, (0,))[0] != should.get(key, (0,))[0]]
-        self._none(f"{what}: rows that differ", [(has.get(key) or should[key])[1] for key in wrong])
+        self._none(f"{what}: rows that differ", [_name(has.get(key) or should[key]) for key in wrong])
 
     def _none(self, what: str, found: Sequence[str]) -> None:
         if found:
             self.faults.append(f"{what}: {len(found)}, such as {', '.join(sorted(found)[:_SHOWN])}")
+
+
+def _name(row: Row) -> str:
+    """What a row is called where it is told."""
+    return row[1][0][0]
+
+
+def has_text_of(part: Mapping[str, Any], text: str, content: str) -> bool:
+    """Whether a packed row's text has a piece of a file: as it is, or parted before and behind the hole."""
+    inside = text[part["text_start"] : part["text_end"]]
+    cuts = [part["start"], part["end"]]
+    if part["span_start"] is not None:
+        cuts[1:1] = [part["span_start"], part["span_end"]]
+    return all(content[start:end] in inside for start, end in itertools.pairwise(cuts))
+
+
+def is_each_once(pieces: Sequence[tuple[int, int]], length: int, times: int) -> bool:
+    """Whether pieces of a text of so many characters, put together, are the text so many times."""
+    at: Counter[int] = Counter()
+    for start, end in pieces:
+        at[start] += 1
+        at[end] -= 1
+    at[0] -= times
+    at[length] += times
+    return not any(at.values())
 
 
 def _files_of(output: Path, folder: str) -> Counter[tuple[str, str]]:

@@ -38,7 +38,7 @@ def personal_scanner() -> Any:
 def is_covered(text: str, value: str, spans: Sequence[tuple[int, int]]) -> bool:
     """Whether each occurrence of the value lies in spans, apart from marks at its ends."""
     covered = bytearray(len(text))
-    for start, end in spans:
+    for start, end, *_ in spans:
         covered[start:end] = b"\x01" * (end - start)
     at = text.find(value)
     while at >= 0:

@@ -15,16 +15,23 @@ _signal.pthread_sigmask(_signal.SIG_SETMASK, _before)  # one that came meanwhile
 import sys  # noqa: E402
 
 from jobs.system.allocator import choose_allocator  # noqa: E402
+from jobs.system.leaving import leave_at_exit, leave_with  # noqa: E402
 
+leave_at_exit()
 if sys.platform == "linux":
     choose_allocator()  # before Arrow is imported
 
-from jobs.cli import main  # noqa: E402
+from jobs import cli  # noqa: E402
+
+
+def main() -> int:
+    """The program `codemill`."""
+    return leave_with(cli.main())
 
 
 def beam_worker() -> int:
     """The program `codemill-beam-worker`: `codemill beam-worker`, for runners that take a command of one word."""
-    return main(["beam-worker", *sys.argv[1:]])
+    return leave_with(cli.main(["beam-worker", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

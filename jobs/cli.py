@@ -107,14 +107,19 @@ _OF_ENGINES: Final = ("model.engine.engine", "model.sharding", "model.checkpoint
 
 
 def _start_child(options: OptionSet, ends: contextlib.ExitStack) -> None:
-    """Starts the first child of a job that has some, before this process imports what the job needs."""
+    """Starts the first child of a job that has some, before this process imports what the job needs; where there is
+    work for more of them, these as well."""
     from jobs.options import CommonOptions, GenerationOptions
 
     if isinstance(options, CommonOptions):
+        from jobs.execution.processes import processes_ahead
         from jobs.system.child_process import started_ahead
 
-        is_with_engine = isinstance(options, GenerationOptions) and options.run_units != "elsewhere"
-        ends.enter_context(started_ahead(_OF_ENGINES if is_with_engine else ()))
+        is_elsewhere = options.run_units == "elsewhere"
+        if isinstance(options, GenerationOptions):
+            ends.enter_context(started_ahead(() if is_elsewhere else _OF_ENGINES))
+        else:
+            ends.enter_context(started_ahead((), 1 if is_elsewhere else processes_ahead(options)))
 
 
 def run_options(name: str, options: OptionSet) -> int:

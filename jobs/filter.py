@@ -66,7 +66,7 @@ class Options(GrowOptions, PolicyOptions, LicenseColumnOptions, OptOutOptions, C
     )
     classifier: str | None = option(
         None,
-        help="An ONNX text classifier (one string in, probabilities out); rows whose score reaches "
+        help="A text classifier, in ONNX (one string in, probabilities out) or of fastText; rows whose score reaches "
         "--classifier_threshold are rejected. Needs the extra `classifier`.",
         metavar="FILE",
         is_path=True,
@@ -75,7 +75,9 @@ class Options(GrowOptions, PolicyOptions, LicenseColumnOptions, OptOutOptions, C
         0.5, help="Score of --classifier from which a row is rejected.", minimum=0, maximum=1
     )
     classifier_class: str = option(
-        "", help="Class of --classifier whose probability is the score: its name or number; default: the last one."
+        "",
+        help="Class of --classifier whose probability is the score: its name or number; default: the last one. A "
+        "fastText model's classes have no order, so it must be named.",
     )
     classifier_sha256: str = option(
         "",

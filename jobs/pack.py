@@ -112,6 +112,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.beam.dataflow import check_paths, is_dataflow
     from jobs.driver.driver import run_job
     from jobs.execution.processes import processes_of
+    from jobs.grouping.cutting import full_bytes
     from jobs.grouping.reading import GroupSettings, Outcome
     from jobs.grouping.repositories import group_by_repository
     from jobs.grouping.restoring import restore_grouped
@@ -121,6 +122,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.ledger.lock import acquire
     from jobs.options import all_options
     from jobs.plan.job_file import check_output, read_job
+    from jobs.plan.units import BYTES_PER_TOKEN
     from jobs.storage.folders import OutputFolder
     from jobs.system.exit_codes import DONE, FAILED_UNITS, INPUT_CHANGED
     from jobs.system.signals import raise_on_signals
@@ -159,6 +161,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         limits=work.limits,
         workers=processes_of(options, work).workers,
         row_timeout_s=options.row_timeout_s,
+        full_bytes=full_bytes(options.context_length * BYTES_PER_TOKEN),
     )
 
     def group(runner: Runner) -> str:
@@ -181,8 +184,10 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         )
         return grouped.folder
 
-    def regroup(runner: Runner, edition: OutputFolder, inputs: Inputs, rows: Rows) -> str | None:
-        return group_again(edition, inputs, rows, runner.group, settings)
+    def regroup(
+        runner: Runner, edition: OutputFolder, inputs: Inputs, rows: Rows, touched: frozenset[int]
+    ) -> str | None:
+        return group_again(edition, inputs, rows, touched, runner.group, settings)
 
     def restore(runner: Runner) -> None:
         job_dir = newest(output).job

@@ -40,7 +40,8 @@ def echoes_suffix(generated: str, original: str, suffix: str) -> bool:
 
     Ignoring whitespace at the ends, a middle echoes its suffix if it ends with the first characters of the suffix, at
     least `MIN_ECHO_CHARS` of them, or if the suffix's first nonblank line is at least that long and is also a line of
-    the middle. It is not an echo if the original middle repeats the suffix as well, since code repeats itself.
+    the middle, no deeper indented: what returns early returns the same. It is not an echo if the original middle
+    repeats the suffix as well, since code repeats itself.
 
     >>> echoes_suffix("a = 1\\nreturn combine(a)", "a = 1", "\\n    return combine(a)\\n")
     True
@@ -54,10 +55,15 @@ def _has_echo(middle: str, suffix: str) -> bool:
     if any(end.endswith(begin[:length]) for length in range(MIN_ECHO_CHARS, longest + 1)):
         return True
     first_line = begin.split("\n", 1)[0].strip()
+    ahead = suffix[: len(suffix) - len(suffix.lstrip())]
+    depth = len(ahead) - ahead.rfind("\n") - 1 if "\n" in ahead else len(ahead) + len(suffix)
     # A line of the maximum length may be truncated, so it can't be compared with complete lines.
     if not MIN_ECHO_CHARS <= len(first_line) < _MAX_ECHO_CHARS:
         return False
-    return any(line.strip() == first_line for line in middle.split("\n"))
+    first, *others = middle.split("\n")
+    if first.strip() == first_line:
+        return True
+    return any(line.strip() == first_line and len(line) - len(line.lstrip()) <= depth for line in others)
 
 
 def has_control_text(generated: str, content: str, names: Iterable[str]) -> bool:

@@ -96,6 +96,6 @@ def _is_starting(frame: traceback.FrameSummary) -> bool:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    by_lower = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+    bare = {one.lower().removeprefix("--"): one for one in known}
+    near = difflib.get_close_matches(name.lower().lstrip("-"), list(bare), n=1, cutoff=0.6)
+    return f"; did you mean {bare[near[0]]}?" if near else ""

@@ -49,6 +49,15 @@ class Held:
     kept: Counter[Row] = field(default_factory=Counter)
     rejected: Counter[Row] = field(default_factory=Counter)
 
+    def identities(self) -> Counter[str]:
+        """What tells the rows from others, without their names: 16 digits of a hash, and how many rows have it."""
+        found: Counter[str] = Counter()
+        for kind, rows in (("kept", self.kept), ("rejected", self.rejected)):
+            for row, count in rows.items():
+                text = "\0".join((kind, *row)).encode("utf-8", "surrogateescape")
+                found[hashlib.blake2b(text, digest_size=8).hexdigest()] += count
+        return found
+
 
 @dataclass
 class Night:
@@ -57,11 +66,13 @@ class Night:
     Args:
         paths: For each source the paths of the files to work on.
         leaving: The rows that leave the corpus.
+        gone: The rows whose files are gone, whether they leave or stay.
         news: `rows_known`, `rows_replaced`, `rows_gone`, `rows_opted_out`, `files_new`, `files_changed`, `files_gone`.
     """
 
     paths: list[set[str]]
     leaving: Held = field(default_factory=Held)
+    gone: Held = field(default_factory=Held)
     news: Counter[str] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
@@ -219,10 +230,11 @@ class Comparison:
 
     def _leave_gone(self, night: Night) -> None:
         """What no file has any more; an opted-out repository's other records, whatever else, are replaced before."""
-        for rows, leaving in (
-            (self._held.kept, night.leaving.kept),
-            (self._held.rejected, night.leaving.rejected),
+        for rows, leaving, gone in (
+            (self._held.kept, night.leaving.kept, night.gone.kept),
+            (self._held.rejected, night.leaving.rejected, night.gone.rejected),
         ):
+            gone.update(rows)
             night.news["files_gone"] += rows.total()
             if self._drops_gone:
                 night.news["rows_gone"] += rows.total()

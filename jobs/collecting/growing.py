@@ -34,7 +34,7 @@ from transforms.opt_out.selection import File as SourceFile
 Sources = Sequence[tuple[Source, str]]
 """Sources with their public names."""
 GONE: Final = "gone"
-"""In the job file: how many rows stay although their files were gone when the corpus grew last."""
+"""In the job file: which rows stay although their files were gone when the corpus grew last (`Held.identities`)."""
 
 
 def named_sources(output: OutputFolder, sources: Sequence[Source]) -> Sources:
@@ -92,7 +92,7 @@ def grow(
     seen.write(output)
     names = {os.path.abspath(source.path): name for source, name in sources}
     now = {**job, "options": options, "sources": {**job.get("sources", {}), **names}}
-    now[GONE] = 0 if drops_gone else night.news["files_gone"]
+    now[GONE] = {} if drops_gone else dict(sorted(night.gone.identities().items()))
     if not night:
         if now != job:
             storage.write_bytes(output.job.job_file, json.dumps(now, indent=2).encode())

@@ -5,6 +5,8 @@ Neither a `touch` nor a new clone of the same commit is news (`jobs.collecting.c
 
 from __future__ import annotations
 
+from collections import Counter
+
 from jobs.collecting.growing import GONE, Sources, compare_sources, read_corpus_job
 from jobs.collecting.seen import SeenFiles, read_seen
 from jobs.plan.news import difference_line
@@ -25,7 +27,11 @@ def news_of_sources(output: OutputFolder, sources: Sources, opt_out: OptOut | No
         What differs, as a part of a sentence; "" if nothing does.
     """
     seen = read_seen(output, 0.0) if trusts_stamps else SeenFiles()
-    news = compare_sources(output, sources, opt_out, drops_gone=False, seen=seen).news
-    known_gone = read_corpus_job(output).get(GONE, 0)  # the corpus has grown since, and kept their rows
-    gone = max(0, news["files_gone"] - known_gone)
+    night = compare_sources(output, sources, opt_out, drops_gone=False, seen=seen)
+    known_gone = read_corpus_job(output).get(GONE, {})  # the corpus has grown since, and kept their rows
+    if isinstance(known_gone, int):  # an earlier version of codemill counted them
+        gone = max(0, night.news["files_gone"] - known_gone)
+    else:
+        gone = (night.gone.identities() - Counter(known_gone)).total()
+    news = night.news
     return difference_line(news["files_new"], news["files_changed"], gone, since="this corpus was made")

@@ -31,7 +31,15 @@ from jobs.finalize.finalize import sweep
 from jobs.finalize.rewriting import FINISHED, finish_pending
 from jobs.growth.again import Dependents
 from jobs.growth.editions import discard, is_of_edition, newest
-from jobs.growth.planning import MAY_CHANGE, Growth, changed_for_growth, freeze_growth, growth_line, plan_growth
+from jobs.growth.planning import (
+    MAY_CHANGE,
+    Growth,
+    MakeRegrouped,
+    changed_for_growth,
+    freeze_growth,
+    growth_line,
+    plan_growth,
+)
 from jobs.growth.present import Rows
 from jobs.ledger.completed import has_pending, missing_files, read_completed
 from jobs.ledger.lock import Lock, acquire
@@ -81,8 +89,8 @@ def run_job(
         restore: Makes these files again if they are gone; called before units run.
         results: Reckons what the published rows say (`jobs.finalize.finalize`).
         dependents: Which rows must be decided again when others leave a dataset that grows, or are new.
-        regroup: Prepares files from rows of the input for a further edition, as `reads` does for the first one; returns
-            their folder, or None if there are no rows.
+        regroup: Prepares files from rows of the input for a further edition, as `reads` does for the first one, given
+            the repositories that have changed; returns their folder, or None if there are no rows.
 
     Raises:
         ConfigError: The set-up can't work (exit code 2); the one-line message says why.
@@ -246,11 +254,11 @@ class _Driver:
                 discard(self.output)
         return is_discarded
 
-    def _regrouped(self, output: OutputFolder, inputs: Inputs, rows: Rows) -> PlannedJob:
+    def _regrouped(self, output: OutputFolder, inputs: Inputs, rows: Rows, touched: frozenset[int]) -> PlannedJob:
         """The plan of a further edition whose units read files that are made of some rows of the input."""
         assert self.setup.regroup is not None
         self._prepare_runner()
-        self.reads = self.setup.regroup(self.runner, output, inputs, rows)
+        self.reads = self.setup.regroup(self.runner, output, inputs, rows, touched)
         if self.reads is not None:
             return self.plan()
         job = read_job(output.of_edition(output.edition - 1))
@@ -262,7 +270,7 @@ class _Driver:
         self,
         base: OutputFolder,
         job: JobFile,
-        regroup: Callable[[OutputFolder, Inputs, Rows], PlannedJob] | None = None,
+        regroup: MakeRegrouped | None = None,
     ) -> Growth | None:
         return plan_growth(
             base,

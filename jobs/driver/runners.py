@@ -35,6 +35,7 @@ from jobs.plan.inputs import Inputs
 from jobs.plan.reader import FooterReader
 from jobs.sharing.driving import Where, invite, run_shared
 from jobs.storage.folders import JobFolder
+from jobs.system.child_process import tell_ahead
 from model.errors import ConfigError, one_line
 from transforms.work import Unit
 
@@ -107,6 +108,7 @@ class LocalRunner:
 
     def prepare(self, orders: Orders) -> None:
         self._reader.prepare(to_text(orders))
+        tell_ahead({"prepare": to_text(orders)})
 
     def sample(self, orders: Orders, units: Sequence[Unit], schema: pa.Schema) -> Sample:
         return sample_in(self._reader.child, orders, units, schema)

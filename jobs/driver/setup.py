@@ -18,7 +18,7 @@ from jobs.storage.folders import OutputFolder
 from jobs.terminal.escapes import keep_line, print_line
 from transforms.work import Work
 
-Regroup = Callable[[Runner, OutputFolder, Inputs, Rows], str | None]
+Regroup = Callable[[Runner, OutputFolder, Inputs, Rows, frozenset[int]], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)

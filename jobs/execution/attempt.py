@@ -138,7 +138,8 @@ class UnitRunner:
 
         def attempt() -> commits.CommitRecord:
             attempt_id = commits.new_attempt_id()
-            results = self._results(unit, attempt_id, suspect)
+            also: list[str] = []
+            results = self._results(unit, attempt_id, suspect, also)
             return commits.commit_unit(
                 self.job_dir,
                 unit,
@@ -146,6 +147,7 @@ class UnitRunner:
                 results,
                 wall_s=lambda: time.monotonic() - began,
                 is_final=self.work.whole_row_groups,
+                also=also,
                 **facts,
             )
 
@@ -157,10 +159,10 @@ class UnitRunner:
                 self.job_dir, unit, attempt_id, error.reason, error.detail, wall_s=wall_s, **facts
             )
 
-    def _results(self, unit: Unit, attempt_id: str, suspect: Suspect) -> Iterator[UnitResult]:
+    def _results(self, unit: Unit, attempt_id: str, suspect: Suspect, also: list[str]) -> Iterator[UnitResult]:
         """Reads and runs the unit piece by piece, in source order; checks the unit's ledger at the end.
 
-        What identifies the rows is written last, before there is a commit.
+        What identifies the rows is written last, before there is a commit, and its path added to `also`.
         """
         counts: Counter[str] = Counter()
         read: list[pa.Table] = []
@@ -186,6 +188,7 @@ class UnitRunner:
         _check_ledger(unit, counts, planned_rows(unit))
         if read:
             write_identities(self.job_dir, unit.unit_id, attempt_id, read)
+            also.append(self.job_dir.rows_of(unit.unit_id, attempt_id))
 
     def _sources(self, unit: Unit, table: pa.Table, rows: Sequence[int]) -> list[SourceRef]:
         """Where rows are in the job's input, from which a job that packs whole row groups has grouped its files."""

@@ -3,8 +3,8 @@
     {"open": [ORDERS, SPEC]}       open the job's work              {"opened": true}
     {"run": [UNIT, SUSPICION]}     run a unit and commit it         {"done": "000042-9f3a1c", "status", "counts"}
     {"close": []}                  close the work                   {"closed": true}
-    {"merge": [SPEC, KIND, INDEX]} merge a shard and commit it      {"merging": ["train", 3]} now and then while it
-                                                                    goes on, {"merged": ["train", 3]}
+    {"merge": [SPEC, TASK]}        merge a shard and commit it, or  {"merging": ["train", 3, 0]} now and then while it
+                                   encode a part of it              goes on, {"merged": ["train", 3, 0], "part": PART}
     {"sample": [ORDERS, UNITS, SCHEMA]}  a dry run's sample         {"sample": SAMPLE}
 
 Several units and merges may be under way at once. What fails is said as {"failed": {...}} (`orders.failure_of`), and
@@ -23,7 +23,7 @@ from typing import Any
 from jobs.execution.orders import Orders, failure_of, from_text, to_text
 from jobs.execution.sample import measure
 from jobs.execution.worker import Worker
-from jobs.finalize.shards import merge_shard
+from jobs.finalize.shards import MergeSpec, MergeTask, encode_part, merge_shard
 from transforms.freeing import give_back_memory
 from transforms.work import Work
 
@@ -106,21 +106,32 @@ class Tasks:
         give_back_memory()  # the merges that follow need another's
         self._say({"closed": True})
 
-    def _merge(self, spec: Any, kind: Any, index: int) -> None:
+    def _merge(self, spec: MergeSpec, task: MergeTask) -> None:
         said_at = -math.inf
 
         def on_progress() -> None:
             nonlocal said_at
             if time.monotonic() - said_at > _PROGRESS_S:
                 said_at = time.monotonic()
-                self._say({"merging": [kind, index]})
+                self._say({"merging": task.key})
 
+        part = None
         try:
-            merge_shard(spec, kind, index, on_progress=on_progress)
+            if task.part is None:
+                merge_shard(
+                    spec,
+                    task.kind,
+                    task.index,
+                    encoded=task.encoded,
+                    groups=task.groups,
+                    on_progress=on_progress,
+                )
+            else:
+                part = encode_part(spec, task, on_progress=on_progress)
         except BaseException as error:
             self._fail(error)
         else:
-            self._say({"merged": [kind, index]})
+            self._say({"merged": task.key, "part": to_text(part)})
 
     def _sample(self, orders: Orders, units: Any, schema: Any) -> None:
         self._say({"sample": to_text(measure(units, schema, _work_of(orders)))})

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from jobs.execution.orders import raise_failure, to_text
-from jobs.finalize.merge_watch import MergeWatch, Shard
-from jobs.finalize.shards import MergeSpec
+from jobs.execution.orders import from_text, raise_failure, to_text
+from jobs.finalize.merge import MergeTasks
+from jobs.finalize.merge_watch import Key, MergeWatch, Shard
+from jobs.finalize.shards import MergeSpec, MergeTask
 from jobs.storage.failpoints import VARIABLE as FAILPOINT_VARIABLE
-from jobs.system.child_process import Bell, ChildProcess, own_environment
+from jobs.system.child_process import Bell, ChildProcess, next_ahead, own_environment
 from model.errors import ConfigError
 
 MAX_DEATHS_IN_MERGE = 3
 MERGES_AT_ONCE = 2  # in a process: one encodes while the other reads and decodes
+MERGES_PER_PROCESS = 2  # as many must there be for each before one is started for them
 LOOK_S = 5.0  # between two looks at whether processes have ended without a word
 
 _log = logging.getLogger(__name__)
@@ -53,10 +55,13 @@ class Crew:
         """The process of this number; starts it if there is none."""
         if number not in self.children:
             first = None if self._has_started else self._take_first()
-            self.children[number] = first or ChildProcess(self._environment(), self._folder)
+            self.children[number] = first or self._started_ahead() or ChildProcess(self._environment(), self._folder)
             self._has_started = True
             self.children[number].speak()
         return self.children[number]
+
+    def _started_ahead(self) -> ChildProcess | None:
+        return next_ahead(self._environment()) if self._folder is None else None
 
     def _environment(self) -> dict[str, str]:
         """As it is now: the driver has set the folder of temporary files since."""
@@ -85,38 +90,42 @@ class Crew:
             StorageFull, DamagedAttempt: As `jobs.finalize.shards.merge_shard` does.
             ConfigError: A merge killed its process several times, or hangs.
         """
-        waiting, tries, watch = deque(shards), dict.fromkeys(shards, 0), MergeWatch(spec.row_timeout_s)
-        under_way: dict[int, list[Shard]] = {number: [] for number in range(min(self.size, len(shards)))}
-        at_once = min(MERGES_AT_ONCE, -(-len(shards) // len(under_way)))
+        tasks, watch = MergeTasks(spec, shards, self.size), MergeWatch(spec.row_timeout_s)
+        tries: Counter[Key] = Counter()
+        under_way: dict[int, dict[Key, MergeTask]] = {number: {} for number in self._for_merges(len(tasks))}
+        # Parts of one shard are as many as it takes, so each process needs the memory of one at a time.
+        at_once = 1 if tasks.has_parts else min(MERGES_AT_ONCE, -(-len(tasks) // len(under_way)))
         try:
-            while waiting or any(under_way.values()):
+            while tasks or any(under_way.values()):
                 for number, mine in under_way.items():
-                    while waiting and len(mine) < at_once:
-                        mine.append(waiting.popleft())
-                        watch.begin(mine[-1])
-                        self.child(number).send({"merge": to_text((spec, *mine[-1]))})
+                    while tasks and len(mine) < at_once:
+                        task = tasks.take()
+                        mine[task.key] = task
+                        watch.begin(task.key)
+                        self.child(number).send({"merge": to_text((spec, task))})
                 busy = [number for number, mine in under_way.items() if mine]
                 for number, said in self.hear(busy, min(LOOK_S, watch.period_s)):
                     if said is None:
-                        lost, under_way[number] = under_way[number], []
+                        lost, under_way[number] = under_way[number], {}
                         how = self.bury(number)
-                        for shard in lost:
-                            watch.end(shard)
-                            tries[shard] += 1
-                        _check_tries(lost, tries, how)
-                        waiting.extend(lost)
+                        tries.update(lost.keys())
+                        _check_tries(tries, how)
+                        for key, task in lost.items():
+                            watch.end(key)
+                            tasks.give_back(task)
                         at_once = 1  # memory may be short
                     elif "failed" in said:
                         raise_failure(said["failed"])
                     elif "merging" in said:
                         watch.progress(tuple(said["merging"]))
                     else:
-                        watch.end(tuple(said["merged"]))
-                        under_way[number].remove(tuple(said["merged"]))
+                        key = tuple(said["merged"])
+                        watch.end(key)
+                        tasks.end(under_way[number].pop(key), from_text(said["part"]))
                 for hung in watch.hung():
-                    for shard in self._end_merge(hung, under_way):
-                        watch.end(shard)
-                        waiting.append(shard)
+                    for key, task in self._end_merge(hung, under_way).items():
+                        watch.end(key)
+                        tasks.give_back(task)
         except BaseException:
             # What they still do, and what they would say of it, is nobody's any more.
             for number, mine in under_way.items():
@@ -124,15 +133,21 @@ class Crew:
                     self.bury(number)
             raise
 
-    def _end_merge(self, shard: Shard, under_way: dict[int, list[Shard]]) -> list[Shard]:
+    def _for_merges(self, tasks: int) -> list[int]:
+        """The processes that merge: those that are there, and others if there is so much to do."""
+        there = sorted(self.children)
+        more = [number for number in range(self.size) if number not in self.children]
+        return (there + more)[: min(self.size, max(1, len(there), -(-tasks // MERGES_PER_PROCESS)))]
+
+    def _end_merge(self, key: Key, under_way: dict[int, dict[Key, MergeTask]]) -> dict[Key, MergeTask]:
         """Ends the process in which a merge hangs; returns all that it was merging."""
         for number, mine in under_way.items():
-            if shard in mine:
-                _log.warning("merging shard %s-%05d made no progress; it is begun again", *shard)
+            if key in mine:
+                _log.warning("merging shard %s-%05d made no progress; it is begun again", *key[:2])
                 self.bury(number)
-                under_way[number] = []
+                under_way[number] = {}
                 return mine
-        return []  # it went with another one
+        return {}  # it went with another one
 
     def hear(
         self, numbers: Sequence[int], timeout_s: float, bell: Bell | None = None
@@ -158,11 +173,10 @@ class Crew:
         return found
 
 
-def _check_tries(lost: Sequence[Shard], tries: Mapping[Shard, int], how: str) -> None:
-    for shard in lost:
-        if tries[shard] >= MAX_DEATHS_IN_MERGE:
-            kind, index = shard
+def _check_tries(tries: Mapping[Key, int], how: str) -> None:
+    for (kind, index, *_), count in tries.items():
+        if count >= MAX_DEATHS_IN_MERGE:
             raise ConfigError(
-                f"merging shard {kind}-{index:05d} ended its process {tries[shard]} times ({how}); if memory is short, "
+                f"merging shard {kind}-{index:05d} ended its process {count} times ({how}); if memory is short, "
                 "lower --workers or give the job more; committed work is kept; run the same command again"
             )

@@ -9,7 +9,12 @@ results, as an encoded file.
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import itertools
 import math
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +31,8 @@ _UNITS_IN_FLIGHT = 4  # of a work that keeps others busy: one is read, one writt
 _SMALL_UNITS_IN_FLIGHT = 8  # of a plan of few rows, cut into small units (`jobs.plan.cutting`)
 _FEW_UNITS = 2 * _SMALL_UNITS_IN_FLIGHT
 _MB_A_UNIT = 128.0
+_BYTES_A_PROCESS_AHEAD = 16_000_000  # of files, which hold about three times as much text
+_FILES_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,40 @@ def units_in_flight(
     if is_shared or is_given or not work.spreads_rows or units > _FEW_UNITS:
         return usual
     return usual if num_bytes > usual * options.unit_mb * 1_000_000 else max(usual, _SMALL_UNITS_IN_FLIGHT)
+
+
+def processes_ahead(options: CommonOptions) -> int:
+    """Returns how many processes a job without a model surely needs, as far as the sizes of its local input files tell.
+
+    It is asked before anything else is known, so that they start while the job is planned. What it returns may be
+    wrong: one too many ends when the units are known. Cost: a look at up to `_FILES_LOOKED_AT` files.
+    """
+    try:
+        fitting = workers_that_fit(options.workers, BASE_MB)
+    except ConfigError:  # it is told when the job is set up
+        return 1
+    enough = fitting * _BYTES_A_PROCESS_AHEAD
+    num_bytes = 0
+    for size in itertools.islice(_sizes(options.input), _FILES_LOOKED_AT):
+        num_bytes += size
+        if num_bytes >= enough:
+            break
+    return max(1, min(fitting, num_bytes // _BYTES_A_PROCESS_AHEAD))
+
+
+def _sizes(patterns: Iterable[str]) -> Iterator[int]:
+    """The sizes of the files that patterns name, and of those in folders that they name."""
+    for pattern in patterns:
+        if "://" in pattern:
+            continue
+        for path in [pattern] if os.path.exists(pattern) else glob.iglob(pattern, recursive=True):
+            with contextlib.suppress(OSError):
+                if not os.path.isdir(path):
+                    yield os.path.getsize(path)
+                    continue
+                data = os.path.join(path, "data")  # of an output
+                with os.scandir(data if os.path.isdir(data) else path) as entries:
+                    yield from (entry.stat().st_size for entry in entries if entry.name.endswith(".parquet"))
 
 
 def workers_that_fit(asked: int | None, need_mb: int, advice: str = "") -> int:

@@ -42,7 +42,7 @@ from jobs.execution.watchdog import Watchdog
 from jobs.execution.worker import RunSpec
 from jobs.ledger import commits, journal
 from jobs.plan.units import read_plan
-from jobs.system.child_process import Bell
+from jobs.system.child_process import Bell, end_ahead
 from model.errors import ConfigError
 from transforms.machine import available_cores
 from transforms.out_of_memory import count_oom_kills
@@ -160,6 +160,7 @@ class _Run:
         while not self._queue.is_done:
             self._resize()
             self._start_missing()
+            end_ahead()  # more of them than workers are needed
             self._feed()
             if self._queue.is_done:
                 break  # it may have asked only whether a worker is there, and none will say anything

@@ -17,6 +17,7 @@ Memory is bounded by one unit's file and one row group, times the number of conc
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from typing import Any
 from jobs import storage
 from jobs.errors import DamagedAttempt
 from jobs.finalize.card import dataset_card
-from jobs.finalize.figures import Figures, read_figures
+from jobs.finalize.figures import Figures, prepare_figures, read_figures
 from jobs.finalize.notice import carry_notice
 from jobs.finalize.origins import input_datasets, origins_of
 from jobs.finalize.report import html_report
@@ -111,7 +112,8 @@ def finalize(
     failpoint(AFTER_PLAN)
     timeout_s = float(options.get("row_timeout_s", math.inf))
     spec = MergeSpec(job_dir=job_dir, plan_id=plan.plan_id, schema=job.final_schema, row_timeout_s=timeout_s)
-    shards = _merge(spec, plan, merge)
+    with _meanwhile(prepare_figures):  # this process has nothing else to do
+        shards = _merge(spec, plan, merge)
     totals.check_shards(shards)
     carried = carry_over(output, job)
     failpoint(AFTER_MERGE)
@@ -149,7 +151,8 @@ def finalize(
     write_matches(job_dir, totals.counts if carried is None else carried.matched(totals.counts))
     if results is not None:
         summary["results"] = results()
-    with _removed_meanwhile(job_dir.attempts):  # their rows are published
+    # The rows of attempts are published, and to remove thousands of files may take a second.
+    with _meanwhile(functools.partial(storage.remove_tree, job_dir.attempts)):
         _write_pages(output, job, summary, options, _report_figures(output, files, made, summary, options))
     # Before COMPLETED, since a complete output is not finalized again after a kill: no unredacted text stays behind
     # (a retry groups the input again), and no file that no commit names.
@@ -272,10 +275,10 @@ def _write_pages(
 
 
 @contextlib.contextmanager
-def _removed_meanwhile(folder: str) -> Iterator[None]:
-    """Removes a folder while the block runs: thousands of files may take a second. `_collect` tells what fails."""
-    with ThreadPoolExecutor(1, thread_name_prefix="remove") as pool:
-        pool.submit(storage.remove_tree, folder)
+def _meanwhile(task: Callable[[], object]) -> Iterator[None]:
+    """Does something while the block runs, and waits for it; if it fails, whoever does it again tells why."""
+    with ThreadPoolExecutor(1, thread_name_prefix="meanwhile") as pool:
+        pool.submit(task)
         yield
 
 

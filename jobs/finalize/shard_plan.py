@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.ledger.blocks import BLOCK_ROWS, num_blocks
 from jobs.ledger.commits import CommitRecord, FileRecord
 from jobs.storage.folders import DATA, REJECTED, JobFolder, OutputFolder
 
@@ -39,6 +40,7 @@ SHARD_PLAN_SCHEMA = pa.schema(
         pa.field("bytes", pa.int64()),
         pa.field("sha256", pa.string()),
         pa.field("is_final", pa.bool_()),  # as in its commit
+        pa.field("blocks", pa.list_(pa.int64())),  # as in its commit
     ]
 )
 
@@ -150,9 +152,15 @@ def plan_with_rows(
     for kind in KINDS:
         planner = _KindPlan(0)
         for sources in read_sources(job_dir, plan.plan_id, kind):
-            planner.add_shard([{**each, "rows": rows_of(each["unit_id"], kind, each["rows"])} for each in sources])
+            planner.add_shard([_with_rows(each, rows_of(each["unit_id"], kind, each["rows"])) for each in sources])
         files[f"{kind}.parquet"], _ = planner.finish()
     return replace(plan, plan_id=_plan_id(files.values())), files
+
+
+def _with_rows(source: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """A file of the plan with so many rows, as `FileRecord.with_rows` has it."""
+    blocks = source.get("blocks") or [] if rows == source["rows"] else []
+    return {**source, "rows": rows, "blocks": blocks}
 
 
 def _plan_id(files: Iterable[bytes]) -> str:
@@ -164,6 +172,69 @@ def read_sources(job_dir: JobFolder, plan_id: str, kind: Kind) -> Iterator[list[
     with storage.open_input(job_dir.shard(plan_id, f"{kind}.parquet")) as file, pq.ParquetFile(file) as parquet:
         for index in range(parquet.num_row_groups):
             yield parquet.read_row_group(index).to_pylist()
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows of a unit's file in a shard, from the beginning of a block on.
+
+    Args:
+        source: The file, as the shard plan lists it.
+        first, end: The rows.
+        sizes: Bytes in memory of each of their blocks; None: not known.
+    """
+
+    source: Mapping[str, Any]
+    first: int
+    end: int
+    sizes: Sequence[int] | None
+
+    def part(self, begin: int, end: int) -> Stretch:
+        """Its blocks from `begin` on, before `end`."""
+        assert self.sizes is not None
+        first = self.first + begin * BLOCK_ROWS
+        return Stretch(self.source, first, min(self.end, self.first + end * BLOCK_ROWS), self.sizes[begin:end])
+
+
+def stretches_of(sources: Iterable[Mapping[str, Any]]) -> list[Stretch]:
+    """The files of a shard that have rows."""
+    found = []
+    for source in sources:
+        sizes = source.get("blocks") or []  # plans of earlier versions have none
+        if rows := source["rows"]:
+            found.append(Stretch(source, 0, rows, sizes if len(sizes) == num_blocks(rows) else None))
+    return found
+
+
+def divide(stretches: Sequence[Stretch], group_bytes: int, groups: int) -> list[list[Stretch]]:
+    """Divides a shard where its row groups end.
+
+    Args:
+        stretches: The whole shard.
+        group_bytes: A row group ends with the block with which it has so many bytes.
+        groups: Row groups of a part; the last one may have fewer.
+
+    Returns:
+        The parts; none if where row groups end isn't known before the rows are read.
+    """
+    parts: list[list[Stretch]] = []
+    part: list[Stretch] = []
+    num_bytes = count = 0
+    for stretch in stretches:
+        if stretch.sizes is None or stretch.source["is_final"]:
+            return []
+        begin = 0
+        for end, size in enumerate(stretch.sizes, 1):
+            num_bytes += size
+            if num_bytes < group_bytes:
+                continue
+            num_bytes, count = 0, count + 1
+            if count == groups:
+                parts.append([*part, stretch.part(begin, end)])
+                part, begin, count = [], end, 0
+        if begin < len(stretch.sizes):
+            part.append(stretch.part(begin, len(stretch.sizes)))
+    return [*parts, part] if part else parts
 
 
 def remove_stale(output: OutputFolder, current: Collection[str]) -> None:

@@ -436,9 +436,16 @@ def _engine_words(engine: Mapping[str, float]) -> list[str]:
     if "tokens_in_per_s" in engine:
         words.append(f"{engine['tokens_in_per_s']:,.0f} tokens/s in, {engine['tokens_out_per_s']:,.0f} out")
     if "floor_share" in engine:
-        words.append(f"{engine['floor_share']:.0%} of the device's speed at its floor")
+        words.append(_speed_words(engine["floor_share"]))
     words.append(f"{counted(int(engine.get('compiles', 0)), 'program')} compiled")
     return words
+
+
+def _speed_words(floor_share: float) -> str:
+    """How close the engine came to the device's peaks, which on a CPU are measured when it starts."""
+    if floor_share <= 1:
+        return f"{floor_share:.0%} of the speed that the device allows"
+    return "faster than the device was measured to be (it was busy then, or the weights fit its caches)"
 
 
 def compile_line(engine: Mapping[str, float], compile_cache: str | None) -> str | None:

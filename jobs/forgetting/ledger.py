@@ -145,7 +145,7 @@ class Removed:
         for kind in KINDS:
             name, less = FILES_KEY[kind], self.file_rows[commit.unit_id][kind]
             if less:
-                files[name] = replace(files[name], rows=files[name].rows - less)
+                files[name] = files[name].with_rows(files[name].rows - less)
         told = {name: count for name, count in sorted(counts.items()) if count or not name.startswith("rejected_")}
         return replace(commit, counts=told, files=files)
 

@@ -4,8 +4,8 @@
 
 An element is not a row but all rows of one hash bucket in a run of rows, as compressed Arrow, because a shuffle costs
 about 0.1 ms per element and copies its bytes several times. A hash bucket is written under a name unique to the attempt
-and committed by a record that is created if absent, so a bucket that is written twice counts once. Rows are in the same
-order as those that are grouped on disk, but a row group ends where a bucket ends.
+and committed by a record that is created if absent, so a bucket that is written twice counts once. The rows of
+each repository are in the same order as those that are grouped on disk, but a row group ends where a bucket ends.
 
 Each row that the footers promise must arrive in a bucket or be counted as lost with a damaged row group; where the sums
 differ, nothing is recorded. What is lost goes through the pipeline as a bucket does, so a repeated bundle counts once.

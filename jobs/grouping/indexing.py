@@ -1,7 +1,7 @@
 """Indexes the text of a corpus (`transforms.duplicates.known_index`) in several processes.
 
     row groups -> a process reads some and spools their 20-grams     -> this process numbers their files, in order
-    buckets    -> a process merges one                               -> this process puts them together, in order
+    buckets    -> a process merges one, and when the sizes of all are known, copies it to where it belongs
 
 A file that can't be read to its end counts up to there, whoever reads its row groups: what others have read of it
 behind the fault is left out. So the index has the same bytes for any number of processes.
@@ -13,9 +13,9 @@ import contextlib
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -26,7 +26,15 @@ from jobs.plan.footers import InputFile, bad
 from jobs.plan.inputs import Inputs
 from jobs.plan.partitions import partition_values
 from jobs.storage.parquet import open_parquet
-from transforms.duplicates.known_index import BucketTask, IndexWriter, Spooled, merge_bucket, spool_files
+from transforms.duplicates.known_index import (
+    BucketTask,
+    IndexWriter,
+    PlaceTask,
+    Spooled,
+    merge_bucket,
+    place_bucket,
+    spool_files,
+)
 from transforms.duplicates.known_text import KnownFile, known_files
 from transforms.opt_out.lists import OptOut
 from transforms.opt_out.rows import RowMatcher, names_of
@@ -97,6 +105,10 @@ class IndexStages:
         """Merges a bucket."""
         return merge_bucket(task)
 
+    def place(self, task: PlaceTask) -> None:
+        """Copies a bucket to where it belongs."""
+        place_bucket(task)
+
     def _files(
         self, some: Sequence[Piece], counts: Counter[str], faults: dict[str, str], matches: Counter[str]
     ) -> Iterator[KnownFile]:
@@ -140,12 +152,18 @@ def index_corpus(
     team = Team(stages, others=max(0, min(workers, len(tasks)) - 1))
     with contextlib.closing(team), IndexWriter(os.path.join(folder, "index"), folder) as writer:
         faults, matches = _add_all(writer, team, tasks)
-        counts = dict(team.spread("merge", writer.bucket_tasks()))
-        if CRASHED in counts.values():
-            raise WorkBroken("a process died while it merged hashes")
-        writer.finish([counts[position] for position in sorted(counts)])
+        counts = _of_all(team, "merge", writer.bucket_tasks())
+        writer.finish([counts[position] for position in sorted(counts)], lambda tasks: _of_all(team, "place", tasks))
     damaged = [bad(file, "damaged_input", faults[file.uri]) for file in inputs.files if file.uri in faults]
     return writer.num_files, damaged, matches
+
+
+def _of_all(team: Team, method: str, tasks: Iterable[Any]) -> dict[int, Any]:
+    """The results of a method for all tasks, by their positions."""
+    found = dict(team.spread(method, tasks))
+    if CRASHED in found.values():
+        raise WorkBroken("a process died while it merged hashes")
+    return found
 
 
 def _add_all(writer: IndexWriter, team: Team, tasks: Sequence[SpoolTask]) -> tuple[dict[str, str], Counter[str]]:

@@ -27,6 +27,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jobs.grouping import cutting
 from jobs.grouping.cutting import Block, Repository, blocks_of, cut
 from jobs.grouping.items import ChunkItem, OrderItem, Slice, SortItem, WriteItem
 from jobs.grouping.reading import GroupSettings
@@ -38,8 +39,8 @@ from transforms.row_pool import CRASHED, RowPool
 
 _log = logging.getLogger(__name__)
 
-# Row groups of a grouped file: many enough that there are few files, few enough that all processes have some to write.
-# Neither who writes nor who reads them holds more than one at a time.
+# Full row groups of a grouped file, or as much text: enough that there are few files, little enough that all processes
+# have some to write. Neither who writes nor who reads them holds more than one at a time.
 FILE_GROUPS: Final = 4
 _CHUNK: Final = 128
 ORDER_BYTES: Final = 3_700  # 305,000 files of Python, JSON and others took 1.24 GB, 110 MB of them the process itself
@@ -71,9 +72,10 @@ def write_files(
     # The calls of a pool without processes are made in the thread that waits for them: in one, one after the other.
     threads = 2 * settings.workers or 1
     pending: set[Future[None]] = set()
+    found = blocks_of(writing.repositories(), settings.full_bytes)
     with _Watch(pool, settings.row_timeout_s), ThreadPoolExecutor(threads, thread_name_prefix="grouping") as executor:
         try:
-            for number, blocks in _large_first(_batched(blocks_of(writing.repositories()))):
+            for number, blocks in _large_first(_batched(found)):
                 task = writing.write_large if blocks[0].is_large else writing.write_small
                 pending.add(executor.submit(task, number, blocks))
                 if len(pending) > 2 * threads:
@@ -96,16 +98,19 @@ def _checked(pending: set[Future[None]]) -> set[Future[None]]:
 
 
 def _batched(blocks: Iterable[Block]) -> Iterator[tuple[Block, ...]]:
-    """The blocks of each grouped file: `FILE_GROUPS` of them, the last one fewer; a large repository alone."""
+    """The blocks of each grouped file: the text of `FILE_GROUPS` full ones at most; a large repository alone."""
     batch: list[Block] = []
+    filled, most = 0, FILE_GROUPS * cutting.GROUP_MB * 1_000_000
     for block in blocks:
-        if batch and (block.is_large or len(batch) == FILE_GROUPS):
+        num_bytes = block.num_bytes
+        if batch and (block.is_large or filled + num_bytes > most):
             yield tuple(batch)
-            batch = []
+            batch, filled = [], 0
         batch.append(block)
+        filled += num_bytes
         if block.is_large:
             yield tuple(batch)
-            batch = []
+            batch, filled = [], 0
     if batch:
         yield tuple(batch)
 

@@ -45,6 +45,9 @@ class GroupSettings:
         workers: Number of processes; 0 does everything in this process. The result is the same.
         row_timeout_s: A file whose imports take longer to read is ordered without them.
         only: The rows to group, by file (its public name) and row group; None: all.
+        full_bytes: As in `jobs.grouping.cutting.blocks_of`.
+        apart: Repositories that share no row group with others, by their numbers
+            (`transforms.growth.identity.repository_number`).
     """
 
     top_lines: int | None = None
@@ -52,6 +55,8 @@ class GroupSettings:
     workers: int = 0
     row_timeout_s: float = 600.0
     only: Rows | None = None
+    full_bytes: int | None = None
+    apart: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,13 @@ def read_manifest(job_dir: JobFolder) -> dict[str, Any]:
     return found
 
 
-def write_manifest(job_dir: JobFolder, grouped: Grouped, inputs: Inputs, asked: Mapping[str, Any]) -> None:
+def write_manifest(
+    job_dir: JobFolder,
+    grouped: Grouped,
+    inputs: Inputs,
+    asked: Mapping[str, Any],
+    apart: frozenset[int] = frozenset(),
+) -> None:
     """Records what was grouped, and that it is complete.
 
     Args:
@@ -138,10 +144,12 @@ def write_manifest(job_dir: JobFolder, grouped: Grouped, inputs: Inputs, asked: 
         grouped: The result.
         inputs: The files that were read.
         asked: What the user asked for.
+        apart: As in `GroupSettings`.
     """
     name = grouped.folder[len(job_dir.join("")) :]
     record = {"asked": asked, "folder": name, "bad_files": grouped.bad_files, "rows": grouped.rows}
     record |= {"cutting": cutting.VERSION, "columns": dataclasses.asdict(inputs.columns)}
+    record["apart"] = sorted(apart)
     record["schema"] = schema_to_text(inputs.schema)
     if storage.is_local(grouped.folder):
         record["files"] = identities(grouped.folder)

@@ -71,7 +71,8 @@ def restore_grouped(
         else:
             only = read_chosen(job_dir)
             chosen = _chosen_inputs(job_dir, only, overrides, schema_from_text(manifest["schema"]))
-            spread(chosen, again, None, dataclasses.replace(settings, only=only))
+            apart = frozenset(manifest["apart"])
+            spread(chosen, again, None, dataclasses.replace(settings, only=only, apart=apart))
         made = sorted((about["sha256"], name) for name, about in identities(again).items())
         if [sha256 for sha256, _ in made] != [sha256 for sha256, _ in planned]:
             raise ConfigError(

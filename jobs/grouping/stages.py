@@ -32,12 +32,15 @@ from jobs.grouping.runs import RunWriter, entries_of, read_table, write_table
 from jobs.grouping.suspects import Suspects
 from jobs.plan.footers import InputFile
 from transforms.freeing import give_back_memory
+from transforms.growth.identity import repository_numbers
 from transforms.packing.facts import FileFacts, read_facts
 from transforms.row_pool import beat
 from transforms.rows.cells import texts_of
+from transforms.rows.columns import ColumnMap
 
 _ORDER: Final = ("key", "repo_name", "path", "sha256", "source_uri", "source_row_group", "source_row")
 _BEAT_S: Final = 1.0
+_COLUMNS: Final = ColumnMap(content="content", path="path", repo_name="repo_name")
 
 
 class _Damaged(Exception):
@@ -109,7 +112,16 @@ class GroupStages:
         for rows in (list(rows) for _, rows in runs):
             num_bytes = sum(sizes[row] or 0 for row in rows)
             found.append(Repository(item.output, rows[0], len(rows), num_bytes))
-        return found
+        return self._told_apart(found, entries)
+
+    def _told_apart(self, found: list[Repository], entries: pa.Table) -> list[Repository]:
+        """The same repositories, of which some share no row group with the others."""
+        if not self.settings.apart:
+            return found
+        firsts = entries.take([repository.first for repository in found])
+        numbers = repository_numbers(firsts, _COLUMNS)
+        apart = self.settings.apart
+        return [one._replace(is_apart=number in apart) for one, number in zip(found, numbers, strict=True)]
 
     def read_facts(self, item: ChunkItem) -> int:
         """Writes the facts of some files to a file; returns the number of those left out."""

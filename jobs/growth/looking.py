@@ -60,7 +60,6 @@ class Look:
     Args:
         at: The files; with those that are read again among the changed ones.
         inputs: Those that were read.
-        same: The names of the others.
         stays, out: How many rows the others have, and how many have opted out.
         retry: The rows to plan, None for all.
         held: What becomes of the rows of files that differ.
@@ -72,7 +71,6 @@ class Look:
 
     at: Differences
     inputs: Inputs
-    same: frozenset[str]
     stays: int
     out: int
     retry: Rows | None
@@ -118,9 +116,8 @@ class Looking:
         inputs = self._read(at)
         if inputs.columns != self.known.columns:
             raise ConfigError(_other_columns(self.known.columns, inputs.columns))
-        same = frozenset(file.public_name for file in at.same)
-        stays, held, out, kept = self._split(same)
-        return Look(at, inputs, same, stays, out, *self._matched(inputs, held, again), kept)
+        stays, held, out, kept = self._split({file.public_name for file in (*at.changed, *at.gone)})
+        return Look(at, inputs, stays, out, *self._matched(inputs, held, again), kept)
 
     def leaving(self, held: Held) -> Iterator[Place]:
         """The rows that leave the dataset."""
@@ -137,17 +134,16 @@ class Looking:
         names += names_beside((file.public_name for file in self.before), at.new)
         return read_inputs(uris, column_overrides(self.options), names=names, read=self.read, base=self.known.schema)
 
-    def _split(self, same: frozenset[str]) -> tuple[int, pa.Table, int, list[pa.Table] | None]:
+    def _split(self, differing: Set[str]) -> tuple[int, pa.Table, int, list[pa.Table] | None]:
         """How many rows are in files that haven't changed, the rows that aren't, how many have opted out, and the first
         ones, if they are few."""
         stays = out = 0
         held = [LIVE_SCHEMA.empty_table()]
         kept: list[pa.Table] | None = []
-        names = pa.array(same, pa.large_string())
         for table in live_rows(self.base):
             table, gone = without(table, self.opted_out)
             out += gone.num_rows
-            is_same = are_in(table, names)
+            is_same = stay_with_files(table, differing)
             stays += pc.sum(is_same).as_py() or 0
             held.append(table.filter(pc.invert(is_same)))
             if kept is not None:
@@ -199,6 +195,9 @@ def without(table: pa.Table, opted_out: HashedOptOut | None) -> tuple[pa.Table, 
     return table.filter(pc.invert(has)), table.filter(has)
 
 
-def are_in(table: pa.Table, files: Any) -> Any:
-    """Whether the file of each row is one of these."""
-    return pc.is_in(table["file"], files, skip_nulls=True)
+def stay_with_files(table: pa.Table, differing: Set[str]) -> Any:
+    """Whether the file of each row is none of these: those of an edition's files that have changed, or are gone."""
+    has_file = table["file"].is_valid()
+    if not differing:
+        return has_file
+    return pc.and_(has_file, pc.invert(pc.is_in(table["file"], pa.array(differing, pa.large_string()))))

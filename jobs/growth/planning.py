@@ -28,7 +28,7 @@ from jobs.finalize.summary import unread_rows
 from jobs.growth.again import DECIDED_AGAIN, Dependents, with_files_of
 from jobs.growth.columns import with_earlier_rows
 from jobs.growth.failures import failures_over
-from jobs.growth.looking import Held, Look, Looking, are_in, without
+from jobs.growth.looking import Held, Look, Looking, stay_with_files, without
 from jobs.growth.present import Rows
 from jobs.growth.representatives import Place
 from jobs.growth.rows import DEAD_SCHEMA, LIVE_SCHEMA, identity_map, input_of, live_rows
@@ -45,6 +45,7 @@ from jobs.plan.units import inputs_to_parquet, read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
 from model.errors import ConfigError
+from transforms.growth.identity import repository_number
 from transforms.growth.matching import GONE, OPTED_OUT, REPLACED
 from transforms.opt_out.hashed import HashedOptOut
 from transforms.work import Work
@@ -55,6 +56,9 @@ AFTER_BEFORE = register("growth.after_before")
 MAY_CHANGE: Final = ("input", "opt_out_sha256")
 """Options that may be others than those of the edition before."""
 
+MakeRegrouped = Callable[[OutputFolder, Inputs, Rows, frozenset[int]], PlannedJob]
+"""Makes what a further edition's units read, of rows of the input and given the repositories that have changed."""
+
 
 @dataclass(frozen=True)
 class Growth:
@@ -64,7 +68,6 @@ class Growth:
         base: The edition that it grows from.
         planned: The units for its new rows.
         sources: All files of the input now.
-        same: The names of those that haven't changed.
         differing: The names of files of the edition before that have, or are gone.
         opted_out: Finds rows that have opted out since the edition before; None if the lists are the same.
         held: The rows of the other files.
@@ -76,7 +79,6 @@ class Growth:
     base: OutputFolder
     planned: PlannedJob
     sources: Sequence[InputFile]
-    same: frozenset[str]
     differing: frozenset[str]
     opted_out: HashedOptOut | None
     held: Held
@@ -99,7 +101,7 @@ def plan_growth(
     say: Callable[[str], None] = lambda line: None,
     read: ReadFooters | None = None,
     dependents: Dependents | None = None,
-    regroup: Callable[[OutputFolder, Inputs, Rows], PlannedJob] | None = None,
+    regroup: MakeRegrouped | None = None,
 ) -> Growth | None:
     """Plans the edition that follows a complete one; None if nothing is new. Writes nothing, unless `regroup` does.
 
@@ -141,13 +143,13 @@ def plan_growth(
         drops_gone=drops_gone,
         needs_new=needs_new,
     )
-    seen = _look_until_settled(looking, found, dependents)
+    seen, touched = _look_until_settled(looking, found, dependents)
     if not (found.new or found.changed or found.gone or changed or any(seen.held.reasons)):
         return None
     if regroup is None:
         planned = plan_inputs(seen.inputs, options, work, seen.retry)
     else:
-        planned = regroup(base.of_edition(base.edition + 1), seen.inputs, seen.retry or {})
+        planned = regroup(base.of_edition(base.edition + 1), seen.inputs, seen.retry or {}, touched)
     news = {
         **_news_of_rows(planned, seen, dependents),
         "files_new": len(found.new),
@@ -158,12 +160,19 @@ def plan_growth(
     sources = [read_now[uri] for uri in present if uri in read_now]
     differing = frozenset(file.public_name for file in (*seen.at.changed, *seen.at.gone))
     is_begun = regroup is not None
-    return Growth(base, planned, sources, seen.same, differing, opted_out, seen.held, seen.kept, news, is_begun)
+    return Growth(base, planned, sources, differing, opted_out, seen.held, seen.kept, news, is_begun)
 
 
-def _look_until_settled(looking: Looking, found: Differences, dependents: Dependents | None) -> Look:
-    """Looks at the files that differ, and once more with the rows that depend on what was found."""
+def _look_until_settled(
+    looking: Looking, found: Differences, dependents: Dependents | None
+) -> tuple[Look, frozenset[int]]:
+    """Looks at the files that differ, and once more with the rows that depend on what was found.
+
+    Returns:
+        What the last look found; and if anything depends on new rows, the numbers of the repositories that changed.
+    """
     seen, again = looking.look(found), frozenset[Place]()
+    touched = _touched(seen) if dependents is not None and dependents.needs_new else frozenset[int]()
     while dependents is not None:
         more = again.union(dependents.find(looking.base, set(looking.leaving(seen.held)), seen.new))
         if more == again:
@@ -171,7 +180,14 @@ def _look_until_settled(looking: Looking, found: Differences, dependents: Depend
         seen, again = looking.look(with_files_of(found, looking.base, more), more), more
         if not dependents.needs_new:
             break
-    return seen
+    return seen, touched
+
+
+def _touched(seen: Look) -> frozenset[int]:
+    """The numbers of the repositories of rows that are new, or leave but for those that have opted out."""
+    leaving = seen.held.rows.filter(pa.array([bool(reason) for reason in seen.held.reasons], pa.bool_()))
+    both = [(table["repositories"].to_pylist(), table["key"].to_pylist()) for table in (leaving, seen.new)]
+    return frozenset(number for columns in both for number in map(repository_number, *columns))
 
 
 def _news_of_rows(planned: PlannedJob, seen: Look, dependents: Dependents | None) -> dict[str, int]:
@@ -271,10 +287,9 @@ def _live(growth: Growth) -> Iterator[pa.Table]:
     if growth.kept is not None:
         yield from growth.kept
     else:
-        names = pa.array(growth.same, pa.large_string())
         for table in live_rows(growth.base):
             stays, _ = without(table, growth.opted_out)
-            yield stays.filter(are_in(stays, names))
+            yield stays.filter(stay_with_files(stays, growth.differing))
     held = growth.held
     stays = pa.array([not reason for reason in held.reasons], pa.bool_())
     place = LIVE_SCHEMA.get_field_index("file")

@@ -15,8 +15,7 @@ once for their hashes and once to group them.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from typing import Final
 
 import numpy as np
@@ -35,6 +34,7 @@ from jobs.plan.inputs import Inputs
 from jobs.plan.units import read_source_files
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import OutputFolder
+from transforms.growth.identity import repository_number
 
 AFTER_CHOSEN = register("growth.after_chosen")
 AFTER_GROUPED = register("growth.after_grouped")
@@ -86,21 +86,18 @@ def _units(table: pa.Table) -> Numbers:
 
 
 def _repositories(table: pa.Table) -> Numbers:
-    """The repository of each row as a number; a file without one counts as one, and all without a path do together."""
-    names = zip(table["repositories"].to_pylist(), table["key"].to_pylist(), strict=True)
-    found = (_hash(tuple(several) or (b"", key or b"")) for several, key in names)
-    return np.fromiter(found, np.int64, table.num_rows)
-
-
-def _hash(names: Iterable[bytes]) -> int:
-    digest = hashlib.blake2b(digest_size=8)
-    for name in names:
-        digest.update(len(name).to_bytes(4, "big") + name)
-    return int.from_bytes(digest.digest(), "big", signed=True)
+    """The repository of each row as a number."""
+    names, keys = table["repositories"].to_pylist(), table["key"].to_pylist()
+    return np.fromiter(map(repository_number, names, keys), np.int64, table.num_rows)
 
 
 def group_again(
-    output: OutputFolder, inputs: Inputs, rows: Rows, spread: Spread, settings: GroupSettings
+    output: OutputFolder,
+    inputs: Inputs,
+    rows: Rows,
+    touched: frozenset[int],
+    spread: Spread,
+    settings: GroupSettings,
 ) -> str | None:
     """Groups rows of the input for a further edition, in its own folder; returns theirs, None if there are none.
 
@@ -108,6 +105,8 @@ def group_again(
         output: The edition that is made.
         inputs: The files that have the rows.
         rows: The rows.
+        touched: The repositories that have changed, by their numbers. They share units with each other alone: what
+            changes one night often changes in the next.
         spread: As in `jobs.grouping.repositories`.
         settings: How rows are ordered.
     """
@@ -116,11 +115,12 @@ def group_again(
     write_chosen(job_dir, rows)
     failpoint(AFTER_CHOSEN)
     before = read_manifest(output.of_edition(output.edition - 1).job)
-    found = group_rows(inputs, job_dir, spread=spread, settings=dataclasses.replace(settings, only=rows))
+    settings = dataclasses.replace(settings, only=rows, apart=touched)
+    found = group_rows(inputs, job_dir, spread=spread, settings=settings)
     read = {file.public_name for file in inputs.files}
     faults = [(name, fault) for name, fault in before["bad_files"] if name not in read]
     grouped = dataclasses.replace(found, bad_files=(*faults, *found.bad_files))
-    write_manifest(job_dir, grouped, inputs, before["asked"])
+    write_manifest(job_dir, grouped, inputs, before["asked"], touched)
     failpoint(AFTER_GROUPED)
     return grouped.folder if grouped.rows else None
 

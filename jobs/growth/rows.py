@@ -69,10 +69,10 @@ def input_of(output: OutputFolder, job: JobFile) -> tuple[pa.Schema, ColumnMap]:
 
 
 def write_identities(job_dir: JobFolder, unit_id: str, attempt_id: str, read: Sequence[pa.Table]) -> None:
-    """Writes the identities of the rows that an attempt read."""
+    """Writes the identities of the rows that an attempt read; its commit makes them durable."""
     sink = io.BytesIO()
     pq.write_table(pa.concat_tables(read), sink, compression="zstd")
-    storage.write_bytes(job_dir.rows_of(unit_id, attempt_id), sink.getvalue())
+    storage.write_bytes(job_dir.rows_of(unit_id, attempt_id), sink.getvalue(), durable=False)
 
 
 def live_rows(output: OutputFolder) -> Iterator[pa.Table]:

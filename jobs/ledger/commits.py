@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import ModuleType, TracebackType
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs import storage
+from jobs.ledger.blocks import BlockSizes
 from jobs.plan.schemas import fit_table
 from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import JobFolder
@@ -54,12 +55,20 @@ _ROW_GROUP_BYTES = 4 << 20  # in memory
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileRecord:
-    """One file of an attempt. `path` is relative to the job's folder (`_job`), so that an output can be moved."""
+    """One file of an attempt. `path` is relative to the job's folder (`_job`), so that an output can be moved.
+
+    `blocks` has the sizes of its rows in blocks (`jobs.ledger.blocks`), for files that merges encode again.
+    """
 
     path: str
     rows: int
     bytes: int
     sha256: str
+    blocks: tuple[int, ...] = ()
+
+    def with_rows(self, rows: int) -> FileRecord:
+        """The file after rows of it have been removed; the sizes of its blocks are not known anymore."""
+        return replace(self, rows=rows, blocks=())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +113,10 @@ class CommitRecord:
     def from_json(cls, data: bytes) -> CommitRecord:
         """Reads what `to_json` wrote."""
         fields: dict[str, Any] = json.loads(data)
-        fields["files"] = {name: FileRecord(**file) for name, file in fields["files"].items()}
+        fields["files"] = {
+            name: FileRecord(**{**file, "blocks": tuple(file.get("blocks", ()))})
+            for name, file in fields["files"].items()
+        }
         return cls(**fields)
 
 
@@ -123,6 +135,7 @@ def commit_unit(
     wall_s: float | Callable[[], float] = 0.0,
     attempts: int = 1,
     is_final: bool = False,
+    also: Sequence[str] = (),
     store: ModuleType | Any = storage,
 ) -> CommitRecord:
     """Writes the attempt's files and commits them; returns the record that counts, which may be another attempt's.
@@ -135,6 +148,7 @@ def commit_unit(
             before the next one is requested. If the iterable raises, the exception propagates and nothing is committed.
         wall_s: Duration in seconds; a function is called once the files are written.
         is_final: Whether rows are written as they are to be published, so that merges copy them.
+        also: Other files of the attempt, written while `results` was read; they are made durable as well.
         store: The storage for the objects; tests pass a simulated one.
 
     Raises:
@@ -148,6 +162,7 @@ def commit_unit(
         for result in [results] if isinstance(results, UnitResult) else results:
             written.add(result)
             counts.update(result.counts)
+    store.make_durable([*(job_dir.join(file.path) for file in written.records.values()), *also])
     record = CommitRecord(
         unit_id=unit.unit_id,
         attempt_id=attempt_id,
@@ -309,7 +324,8 @@ def failpoint_in(path: str | JobFolder, name: str) -> None:
 
 
 class AttemptFiles:
-    """The files of one attempt, each created with its first row; `records` describes them after the block.
+    """The files of one attempt, each created with its first row; `records` describes them after the block. They are not
+    durable yet.
 
     Args:
         job_dir: The job's folder.
@@ -328,6 +344,7 @@ class AttemptFiles:
         self._open: dict[str, tuple[Any, pq.ParquetWriter]] = {}
         self._schemas: dict[str, pa.Schema] = {}
         self._rows: Counter[str] = Counter()
+        self._blocks = BlockSizes()
         self._waiting: dict[str, list[pa.Table]] = {"kept": [], "rejected": []}
 
     def add(self, result: UnitResult) -> None:
@@ -336,6 +353,8 @@ class AttemptFiles:
             if table.num_rows:
                 self._waiting[name].append(table)
                 self._rows[name] += table.num_rows
+                if name == "kept" and not self._is_final:
+                    self._blocks.add(table)
                 if sum(table.nbytes for table in self._waiting[name]) >= _ROW_GROUP_BYTES:
                     self._write(name)
                 failpoint_in(self._path(name), INSIDE_KEPT)
@@ -359,7 +378,11 @@ class AttemptFiles:
                 path = self._job_dir.join(self._path(name))
                 check_readable(path, self._schemas[name], self._rows[name], store=self._store)
                 self.records[name] = FileRecord(
-                    path=self._path(name), rows=self._rows[name], bytes=file.bytes, sha256=file.sha256
+                    path=self._path(name),
+                    rows=self._rows[name],
+                    bytes=file.bytes,
+                    sha256=file.sha256,
+                    blocks=self._blocks.finish() if name == "kept" else (),
                 )
             failpoint_in(self._job_dir, passed)
 
@@ -373,7 +396,9 @@ class AttemptFiles:
         self._open[name][1].write_table(pa.concat_tables(tables))
 
     def _begin(self, name: str, schema: pa.Schema) -> tuple[Any, pq.ParquetWriter]:
-        file = self._parts[name].enter_context(self._store.open_output(self._job_dir.join(self._path(name))))
+        file = self._parts[name].enter_context(
+            self._store.open_output(self._job_dir.join(self._path(name)), durable=False)
+        )
         writer = pq.ParquetWriter(file, schema, **(WRITING if self._is_final else WRITING_ONCE))
         self._schemas[name] = schema
         return file, self._parts[name].enter_context(writer)

@@ -169,8 +169,10 @@ def _refuse_unknown(words: Sequence[str], fields: Sequence[Field], prog: str) ->
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    """The known name that is most alike; dashes in front are not counted, since all flags have them."""
+    bare = {one.removeprefix("--"): one for one in known}
+    near = difflib.get_close_matches(name[:100].lstrip("-"), list(bare), n=1, cutoff=0.6)
+    return f"; did you mean {bare[near[0]]}?" if near else ""
 
 
 # --- config file -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from glob import has_magic
 
 ANY_DEPTH = "**"
@@ -40,51 +40,67 @@ class _Search:
 
     def __init__(self, suffixes: tuple[str, ...]):
         self._suffixes = suffixes
+        self._found: list[str] = []
         self._seen: set[tuple[object, ...]] = set()
         self._links: list[tuple[str, Sequence[str]]] = []
 
-    def run(self, base: str, parts: Sequence[str]) -> Iterator[str]:
+    def run(self, base: str, parts: Sequence[str]) -> list[str]:
         self._links.append((base, parts))
         while self._links:
-            yield from self._below(*self._links.pop(0))
+            self._below(*self._links.pop(0))
+        return self._found
 
-    def _below(self, folder: str, parts: Sequence[str]) -> Iterator[str]:
+    def _below(self, folder: str, parts: Sequence[str]) -> None:
         part, rest = parts[0], parts[1:]
         if part != ANY_DEPTH and not has_magic(part):
             path = os.path.join(folder, part)
             if not rest and os.path.lexists(path) and not os.path.isdir(path):
-                yield from self._taken(path, part, is_link=os.path.islink(path))
+                self._take(path, part, is_link=os.path.islink(path))
             elif rest and os.path.isdir(path):
-                yield from self._below(path, rest)
+                self._below(path, rest)
             return
         if self._was_seen(folder, parts):
             return
+        files, folders = part, part
         if part == ANY_DEPTH:
-            yield from self._below(folder, rest)
-        matches = re.compile(fnmatch.translate("*" if part == ANY_DEPTH else part)).match
+            # The last part of a pattern is looked for in the same listing: there may be many files.
+            if len(rest) == 1 and has_magic(rest[0]) and not self._was_seen(folder, rest):
+                files = rest[0]
+            else:
+                self._below(folder, rest)
+                files = ""
+        elif rest:
+            files = ""
+        self._list(folder, files, folders, parts if part == ANY_DEPTH else rest)
+
+    def _list(self, folder: str, files: str, folders: str, below: Sequence[str]) -> None:
+        """Takes the files of a folder that match a component, and goes on in the folders that match another."""
+        is_file, is_folder = _matcher(files), _matcher(folders)
+        inside: list[os.DirEntry[str]] = []
         try:
             with os.scandir(folder) as entries:
-                inside = [entry for entry in entries if matches(entry.name) and not _is_hidden(entry.name, part)]
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path)):
+                        if below and is_folder(entry.name):
+                            inside.append(entry)
+                    elif files and is_file(entry.name):
+                        self._take(entry.path, entry.name, is_link=entry.is_symlink())
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError:
-            yield folder.rstrip("/") + "/"
+            self._found.append(folder.rstrip("/") + "/")
             return
         for entry in sorted(inside, key=lambda entry: entry.name):
-            if entry.is_dir(follow_symlinks=False):
-                if rest:
-                    yield from self._below(entry.path, parts if part == ANY_DEPTH else rest)
-            elif entry.is_symlink() and os.path.isdir(entry.path):
-                if rest:
-                    self._links.append((entry.path, parts if part == ANY_DEPTH else rest))
-            elif not rest:
-                yield from self._taken(entry.path, entry.name, is_link=entry.is_symlink())
+            if entry.is_symlink():
+                self._links.append((entry.path, below))
+            else:
+                self._below(entry.path, below)
 
-    def _taken(self, path: str, name: str, *, is_link: bool) -> Iterator[str]:
+    def _take(self, path: str, name: str, *, is_link: bool) -> None:
         # A link that leads nowhere and has no suffix may have been one to a folder.
         is_wanted = not self._suffixes or name.lower().endswith(self._suffixes)
         if is_wanted or (is_link and "." not in name):
-            yield path
+            self._found.append(path)
 
     def _was_seen(self, folder: str, parts: Sequence[str]) -> bool:
         """Whether this folder was searched for these parts, under this name or another."""
@@ -101,5 +117,10 @@ class _Search:
         return False
 
 
-def _is_hidden(name: str, part: str) -> bool:
-    return name.startswith(".") and not part.startswith(".")
+def _matcher(part: str) -> Callable[[str], bool]:
+    """Whether a name matches a component of a pattern; names that start with `.` match no wildcard."""
+    sees_hidden = part.startswith(".")
+    if part in ("*", ANY_DEPTH):
+        return lambda name: not name.startswith(".")
+    matches = re.compile(fnmatch.translate(part)).match
+    return lambda name: matches(name) is not None and (sees_hidden or not name.startswith("."))

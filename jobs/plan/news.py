@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jobs import storage
 from jobs.options import CommonOptions
@@ -100,7 +100,7 @@ def compare(files: Iterable[InputFile], present: Iterable[str]) -> Differences:
     planned = {file.uri if file.uri in uris else _key(file.uri, folders): file for file in files}
     now = {uri if uri in planned else _key(uri, folders): uri for uri in present}
     there = [
-        file if file.uri == now[key] else replace(file, uri=now[key]) for key, file in planned.items() if key in now
+        file if file.uri == now[key] else file._replace(uri=now[key]) for key, file in planned.items() if key in now
     ]
     has_changed = _changes(there)
     return Differences(

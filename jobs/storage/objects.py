@@ -27,7 +27,8 @@ import posixpath
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 from jobs.errors import UploadLost
@@ -117,7 +118,12 @@ def write_bytes(path: str, data: bytes, *, durable: bool = True) -> None:
             with_new_attempts(lambda: _pipe(path, data))
             return
         name = _local(path)
-        os.replace(_write_temporary(name, data, durable=durable), name)
+        temporary = _write_temporary(name, data, durable=durable)
+        try:
+            os.replace(temporary, name)
+        except BaseException:  # a signal, too
+            _unlink_if_there(temporary)
+            raise
         if durable:
             _sync_folder(os.path.dirname(name))
 
@@ -212,11 +218,15 @@ def remove_temporaries(folder: str, *, below: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def open_output(path: str) -> Iterator[OutputFile]:
+def open_output(path: str, *, durable: bool = True) -> Iterator[OutputFile]:
     """Opens a new file under a name unique to the caller (an attempt's); the file is durable if the block succeeds.
 
     If the block raises, a partial local file is left behind, or a GCS upload is abandoned. In both cases no commit
     names the file, and the finalizer deletes it.
+
+    Args:
+        path: The file.
+        durable: Whether it must survive a power loss (fsync); False for what is only read in this run.
 
     Raises:
         UploadLost: The upload must start again, under another name (`with_new_attempts`).
@@ -233,11 +243,37 @@ def open_output(path: str) -> Iterator[OutputFile]:
         yield OutputFile(path, file)
         with clear_errors(path):
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
     finally:
         with clear_errors(path):
             file.close()
-    _sync_folder(os.path.dirname(name))
+    if durable:
+        _sync_folder(os.path.dirname(name))
+
+
+def make_durable(paths: Collection[str]) -> None:
+    """Has files survive a power loss that were written with `durable=False`; those in a bucket do anyway.
+
+    Files are synchronized side by side, since a file system writes what waits at the same time together.
+    """
+    files = [_local(path) for path in paths if is_local(path)]
+    if not files:
+        return
+
+    def sync(name: str) -> None:
+        with clear_errors(name):
+            _sync_file(name)
+
+    first, *others = files
+    with ThreadPoolExecutor(max(1, len(others)), thread_name_prefix="sync") as pool:
+        waiting = [pool.submit(sync, name) for name in others]
+        sync(first)
+        for each in waiting:
+            each.result()
+    for folder in sorted({os.path.dirname(name) for name in files}):  # which takes little once their files are there
+        with clear_errors(folder):
+            _sync_folder(folder)
 
 
 def publish(attempt_path: str, final_path: str) -> None:
@@ -327,10 +363,10 @@ def has_version(path: str, version: str) -> bool:
     if not is_local(path):
         return file_info(path)[1] == version
     stat = os.stat(_local(path))
-    size, time, *end = version.split("-")
-    if size != str(stat.st_size):
-        return False
-    return time == str(stat.st_mtime_ns) or end == [_hash_of_end(path)]
+    if f"{version}-".startswith(f"{stat.st_size}-{stat.st_mtime_ns}-"):  # cheaper than to split it, for many files
+        return True
+    size, _, *end = version.split("-")
+    return size == str(stat.st_size) and end == [_hash_of_end(path)]
 
 
 def _hash_of_end(path: str) -> str:
@@ -442,11 +478,15 @@ def _write_temporary(name: str, data: bytes, *, durable: bool = True) -> str:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    except BaseException:  # a signal, too
+        _unlink_if_there(temporary)
         raise
     return temporary
+
+
+def _unlink_if_there(name: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(name)
 
 
 def _sync_file(name: str) -> None:

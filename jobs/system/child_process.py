@@ -87,9 +87,9 @@ class ChildProcess:
             self._process.stdin.write(json.dumps(value).encode() + b"\n")
             self._process.stdin.flush()
 
-    def update_environment(self) -> None:
-        """Tells the child what has changed in our environment since it was started."""
-        now = own_environment()
+    def update_environment(self, environment: Mapping[str, str] | None = None) -> None:
+        """Tells the child what has changed in its environment, ours by default, since it was told last."""
+        now = dict(own_environment() if environment is None else environment)
         changed: dict[str, str | None] = {
             name: value for name, value in now.items() if self._environment.get(name) != value
         }
@@ -185,33 +185,61 @@ class ChildProcess:
                 sys.stderr.write(text)
 
 
-_ahead: list[ChildProcess] = []
+_ahead: deque[ChildProcess] = deque()
 
 
 @contextlib.contextmanager
-def started_ahead(modules: Sequence[str]) -> Iterator[None]:
-    """Starts a child for `new_child` that imports modules while the driver imports its own; ends it if not taken.
+def started_ahead(modules: Sequence[str], count: int = 1) -> Iterator[None]:
+    """Starts children that import modules while the driver imports its own; ends those that are not taken.
 
     A child dies with the thread that has started it: this is for the one that lives longest.
+
+    Args:
+        modules: What they import.
+        count: How many; `new_child` returns the first, `next_ahead` any.
     """
-    child = ChildProcess()
-    child.send({"preload": list(modules)})
-    _ahead.append(child)
+    started = [ChildProcess() for _ in range(count)]
+    for child in started:
+        child.send({"preload": list(modules)})
+    _ahead.extend(started)
     try:
         yield
     finally:
-        if child in _ahead:
-            _ahead.remove(child)
-            child.close()
+        for child in started:
+            if child in _ahead:
+                _ahead.remove(child)
+                child.close()
 
 
 def new_child() -> ChildProcess:
-    """A child with our environment as it is now: the one that was started ahead, if it is still there."""
+    """A child with our environment as it is now: one that was started ahead, if there is still one."""
+    return next_ahead() or ChildProcess()
+
+
+def next_ahead(environment: Mapping[str, str] | None = None) -> ChildProcess | None:
+    """A child that was started ahead; None if there is none left.
+
+    Args:
+        environment: What it is to have; ours by default.
+    """
     if not _ahead:
-        return ChildProcess()
-    child = _ahead.pop()
-    child.update_environment()
+        return None
+    child = _ahead.popleft()
+    child.update_environment(environment)
     return child
+
+
+def tell_ahead(value: Mapping[str, Any]) -> None:
+    """Sends a line to all children that were started ahead and not taken yet."""
+    for child in _ahead:
+        child.update_environment()
+        child.send(value)
+
+
+def end_ahead() -> None:
+    """Ends the children that were started ahead and not taken: nobody needs them any more."""
+    while _ahead:
+        _ahead.pop().close()
 
 
 class Bell:

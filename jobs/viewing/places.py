@@ -24,6 +24,7 @@ from model.errors import ConfigError, reading
 from transforms.rows.cells import cell_value
 
 PARQUET: Final = "a Parquet file"
+_BATCH_ROWS: Final = 64
 
 Mark = Callable[[str], None]  # tells which file is read from now on
 
@@ -151,11 +152,24 @@ def _rows_in(
             inside = [offset for offset in offsets if first <= offset < first + count]
             if inside:
                 mark(path)  # showing the row before may have read another file
-                table = parquet.read_row_group(group, columns=None if names is None else list(names))
-                for offset in inside:
-                    columns = zip(table.column_names, table.columns, strict=True)
-                    yield offset, {name: cell_value(column[offset - first]) for name, column in columns}
+                for offset, row in _rows_of_group(parquet, group, [offset - first for offset in inside], names):
+                    yield first + offset, row
             first += count
+
+
+def _rows_of_group(
+    parquet: pq.ParquetFile, group: int, offsets: Sequence[int], names: Sequence[str] | None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Some rows of a row group; it is decoded up to the last of them."""
+    first = 0
+    columns = None if names is None else list(names)
+    for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns):
+        for offset in (offset for offset in offsets if first <= offset < first + batch.num_rows):
+            cells = zip(batch.schema.names, batch.columns, strict=True)
+            yield offset, {name: cell_value(column[offset - first]) for name, column in cells}
+        first += batch.num_rows
+        if first > offsets[-1]:
+            return
 
 
 def tables_of(

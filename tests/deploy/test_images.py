@@ -57,3 +57,13 @@ def test_the_build_sees_what_it_copies_and_nothing_else():
     assert copied == seen and "*" in ignored
     for name in copied:
         assert (ROOT / name).exists(), name
+
+
+def test_the_image_has_every_package_of_the_distribution():
+    """A wheel is built without complaint from a source that lacks one: what imports it fails on the worker."""
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    (included,) = re.findall(r"find_packages\(\s*include=\[([^\]]+)\]", setup)
+    packages = set(re.findall(r'"(\w+)"', included))
+    assert packages == {folder.parent.name for folder in ROOT.glob("*/__init__.py")}
+    for name in packages:
+        assert f"\nCOPY {name} {name}\n" in TEXT, name

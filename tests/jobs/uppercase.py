@@ -179,11 +179,17 @@ def _run_inline(spec: RunSpec, work: Any) -> None:
 
 
 def inline_merges(spec: Any, shards: list) -> None:
-    """As `jobs.finalize.merge.merge_all`, in this process."""
-    from jobs.finalize.shards import merge_shard
+    """As a crew of two processes, in this one."""
+    from jobs.finalize.merge import MergeTasks
+    from jobs.finalize.shards import encode_part, merge_shard
 
-    for shard in shards:
-        merge_shard(spec, *shard)
+    tasks = MergeTasks(spec, shards, 2)
+    while len(tasks):
+        task = tasks.take()
+        if task.part is None:
+            merge_shard(spec, task.kind, task.index, encoded=task.encoded, groups=task.groups)
+        else:
+            tasks.end(task, encode_part(spec, task))
 
 
 def command_line(argv: list[str]) -> int:
@@ -202,10 +208,14 @@ def command_line(argv: list[str]) -> int:
 # have JAX's and Arrow's threads, which a fork doesn't, and their locks, which it does.
 FORKER = """
 import json, os, sys
-import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.execution.supervisor, jobs.forgetting.command
+import apache_beam, jobs.driver.driver, jobs.finalize.merge, jobs.finalize.shards
+import jobs.execution.supervisor, jobs.forgetting.command
 from jobs import cli
 from tests.jobs import uppercase
 uppercase.stay_here()
+if len(sys.argv) > 1:
+    jobs.finalize.shards.ROW_GROUP_BYTES = int(sys.argv[1])
+    jobs.finalize.merge.merge_all = uppercase.inline_merges
 for line in sys.stdin:
     case = json.loads(line)
     pid = os.fork()
@@ -219,11 +229,15 @@ for line in sys.stdin:
 
 
 class Forker:
-    """Drivers for tests that kill them, each forked from a process that has imported everything, so that it's fast."""
+    """Drivers for tests that kill them, each forked from a process that has imported everything, so that it's fast.
 
-    def __init__(self) -> None:
+    Args:
+        group_bytes: Bytes of a row group of a shard, where a shard of few rows is to be merged in parts.
+    """
+
+    def __init__(self, group_bytes: int | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", FORKER],
+            [sys.executable, "-W", "ignore", "-c", FORKER, *([] if group_bytes is None else [str(group_bytes)])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,17 +1,21 @@
-"""The body of a function in a chat answer, which has the whole function and perhaps more."""
+"""The body of a function in a chat answer, which has the whole function and perhaps more, or the body alone."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
 from model.errors import RecordError
 from transforms.bodies.beside import names_beside
 from transforms.bodies.holes import BODY_LANGUAGES, BodyHole, body_hole, is_expression
+from transforms.bodies.placeholders import without_comments
+from transforms.bodies.python_flow import statements
 from transforms.languages.syntax import Source, captures, parse
 from transforms.symbols import Symbol, find_symbols
 from transforms.symbols.grammars import SYMBOL_GRAMMARS
+from transforms.talk import is_chatter
 
 
 def body_of_answer(code: str, grammar: str, symbol: Symbol, file: Source) -> str:
@@ -29,6 +33,8 @@ def body_of_answer(code: str, grammar: str, symbol: Symbol, file: Source) -> str
     """
     source, symbols, found = _found(code, grammar, symbol)
     if source is None or not found:
+        if is_bare_body(code, grammar):
+            return _placed(code, grammar, symbol, file)
         raise RecordError("no_such_function", f"the answer contains no function {symbol.name} that parses")
     wanted = [parameter.name for parameter in symbol.parameters]
     fitting = [one for one in found if _parameters(one, symbol, grammar) == wanted]
@@ -67,6 +73,61 @@ def _found(code: str, grammar: str, symbol: Symbol) -> tuple[Source | None, list
         if found:
             return source, symbols, sorted(found, key=lambda s: s.qualified_name != symbol.qualified_name)
     return source, symbols, []
+
+
+# What may stand around a body's statements, but is none of them.
+_NO_STATEMENT: Final = re.compile(
+    r"^[ \t]*(?:(?:import|from|package|using|use|export|module)\b|#\s*include\b|@[A-Z]\w*|[{}()\[\];]*[ \t]*$).*$", re.M
+)
+# What only stands in a body: a result, an assignment, a call, control flow.
+_STATEMENT: Final = re.compile(
+    r"^[ \t]*(?:return|throw|raise|yield|if|for|foreach|while|switch|match|when|try|with|let|const|var|val|auto|await|"
+    r"defer|go|assert|del|super|this|self)\b|^[ \t]*[*&]?[\w.:\[\]>-]+\s*(?:[-+*/%|&:?]*=[^=>]|\()",
+    re.M,
+)
+
+_TAIL_EXPRESSIONS: Final = ("rust",)  # a body may be any expression
+# A method without a word for it: `peek() { ... }`, `int Peek(int depth) { ... }`.
+_METHOD: Final = re.compile(
+    r"\s*(?:[\w<>\[\],.?]+\s+)*(?!(?:if|for|foreach|while|switch|catch|with|using|lock|fixed|synchronized)\b)\w+\s*"
+    r"\([^()]*\)[^;{}=\n]*\{"
+)
+
+
+def is_bare_body(code: str, grammar: str) -> bool:
+    """Whether an answer is statements without a function around them; whether they parse in its place is seen later.
+
+    >>> is_bare_body("total = 0\\nreturn total", "python"), is_bare_body("def other():\\n    return 1", "python")
+    (True, False)
+    """
+    if grammar not in BODY_LANGUAGES or is_chatter(code) or (grammar in _METHODS_NEED_CLASSES and _METHOD.match(code)):
+        return False
+    bare = without_comments(code, grammar)
+    source = parse(code.encode(), grammar)
+    defined = [s.start for s in find_symbols(source, facts=False) if s.kind != "module"] if source is not None else []
+    if source is not None and defined:  # a local function stands behind a statement, another answer stands first
+        bare = source.data[: min(defined)].decode("utf-8", "replace")
+    said = _NO_STATEMENT.sub("", bare)
+    is_any = grammar in _TAIL_EXPRESSIONS and not defined
+    return bool(said.strip()) and (is_any or _STATEMENT.search(said) is not None)
+
+
+def _placed(code: str, grammar: str, symbol: Symbol, file: Source) -> str:
+    """A bare body with the indentation, and in the form, of the function's own."""
+    text = textwrap.dedent(code).strip()
+    hole = body_hole(file, symbol)
+    line = file.data[file.data.rfind(b"\n", 0, hole.start) + 1 : hole.start].decode()
+    if grammar == "python":
+        if statements(f"if True:\n{textwrap.indent(text, '    ')}") is None:
+            first, _, rest = text.partition("\n")  # its first line may have lost the indentation that the others have
+            text = f"{first}\n{textwrap.dedent(rest)}"
+        parsed = parse(text.encode(), grammar)
+        return text if parsed is None else _indented(parsed, BodyHole(0, len(parsed.data)), "", line)
+    if is_expression(file, symbol) and re.match(r"return\b", text):
+        return _in_form(text, symbol, ";" if grammar == "csharp" else "", False, True)
+    if line.strip() or "`" in text or '"""' in text:  # on the head's line, or with texts of several lines
+        return text
+    return textwrap.indent(text, line).removeprefix(line)
 
 
 def _with_body(source: Source, fitting: Sequence[Symbol]) -> tuple[Symbol, BodyHole]:

@@ -225,6 +225,7 @@ def _is_optional(source: Source, symbol: Symbol, expected: list[str]) -> bool:
 _CALL: Final = re.compile(
     r"(?:return\s+)?(?:await\s+)?(?:(?P<receiver>[\w.]+?)(?:\.|->|::))?(?P<name>\w+)\s*\((?P<arguments>[^()]*)\)(?:\.await)?\s*;?"
 )
+_DOCSTRING: Final = re.compile(r"\A\s*r?(?P<quotes>\"{3}|'{3}).*?(?P=quotes)\s*", re.S)
 _ARGUMENT: Final = re.compile(r"(?:\w+\s*=\s*)?(?:\*\*?|\.\.\.|ref |out |in )?(?P<name>\w+)(?:\.\.\.)?")
 _OWN_RECEIVERS: Final[Mapping[str, tuple[str, ...]]] = {"python": ("self", "cls"), "rust": ("self", "Self")}
 # A function's bare name within a method isn't the method.
@@ -235,7 +236,8 @@ def is_only_itself(body: str, source: Source, symbol: Symbol, placed: Placed | N
     """Whether a body is nothing but a call of its own function with its own arguments, which never ends."""
     if symbol.name not in body:
         return False
-    called = _CALL.fullmatch(without_comments(body, source.grammar))
+    bare = without_comments(body, source.grammar)
+    called = _CALL.fullmatch(_DOCSTRING.sub("", bare) if source.grammar == "python" else bare)
     if called is None or called["name"] != symbol.name:
         return False
     given = [_ARGUMENT.fullmatch(text.strip()) for text in called["arguments"].split(",") if text.strip()]

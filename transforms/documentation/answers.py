@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from transforms.documentation.forms import without_delimiters
-from transforms.documentation.prose import is_chatter
 from transforms.languages.syntax import Source, parse
 from transforms.symbols import Symbol, find_symbols
+from transforms.talk import is_chatter
 
 _FENCE: Final = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)^[ \t]*(?P=fence)[ \t]*\r?$", re.M | re.S

@@ -23,7 +23,9 @@ _OPERATOR_FAULTS = """
 """
 _BY_OPERATORS = frozenset(_OPERATOR_FAULTS.split())
 # Rust's results that hold no error: a signed number may be a code of one.
-_NO_ERROR: Final = re.compile(r"&?(?:'\w+ )?(?:mut )?(?:u(?:8|16|32|64|128|size)|f32|f64|bool|char|str|String)")
+_NO_ERROR: Final = re.compile(
+    r"&?(?:'\w+ )?(?:mut )?(?:u(?:8|16|32|64|128|size)|f32|f64|bool|char|str|String)|Option<(?!.*Result\b).*>"
+)
 # Rust's operators that may panic: indices, arithmetic, and shifts by something that is no number.
 _MAY_PANIC: Final = re.compile(r"[\[+*/%-]|<<|>>(?!=?\s*\d)")
 _RUST_COMMENT: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
@@ -36,13 +38,24 @@ _LITERAL_TYPES: Final = (
 )
 
 
+# Python: `**options`
+_KEYWORDS: Final = re.compile(r"\*\*\s*(\w+)")
+
+
 def parameters_of(symbol: Symbol) -> tuple[Parameter, ...]:
     """The parameters that documentation may describe: a class's are its constructor's."""
     return symbol.constructor if symbol.constructor is not None else symbol.parameters
 
 
-def parameter_verdicts(symbol: Symbol, facts: DocFacts, grammar: str) -> dict[str, bool | None]:
-    """Whether all documented names are parameters, all parameters are documented, and types and defaults agree."""
+def parameter_verdicts(symbol: Symbol, facts: DocFacts, grammar: str, header: str = "") -> dict[str, bool | None]:
+    """Whether all documented names are parameters, all parameters are documented, and types and defaults agree.
+
+    Args:
+        symbol: The symbol that is documented.
+        facts: The documentation's claims.
+        grammar: The language.
+        header: Python: the code that declares the parameters, in which those with two stars take any name.
+    """
     names = _type_parameters_exist(symbol, facts, grammar)
     if symbol.kind in ("class", "module") and not symbol.constructor:
         # Attributes may be described as parameters; only a constructor's own list can be checked against the text.
@@ -58,9 +71,13 @@ def parameter_verdicts(symbol: Symbol, facts: DocFacts, grammar: str) -> dict[st
     invented = [name for name in facts.parameters if name not in named and name not in symbol.type_parameters]
     invented = invented[patterns:]  # a destructured parameter may have any name, once each
     documented = set(facts.parameters) - set(symbol.type_parameters)
-    wanted = {name for name in named if not name.startswith("_")} - facts.mentioned
+    # What takes the arguments that are left need not be documented; a mapping of them may be, by its names.
+    left = {parameter.name for parameter in real if parameter.takes_several}
+    wanted = {name for name in named if not name.startswith("_")} - facts.mentioned - left
+    takes_any = grammar == "python" and bool(left & set(_KEYWORDS.findall(header)))
+    no_invented = None if invented and takes_any else not invented
     return {
-        "no_invented_parameter": not invented and names is not False,
+        "no_invented_parameter": False if names is False else no_invented,
         "no_missing_parameter": wanted <= documented if documented else True,
         "parameter_types_agree": _parameter_types_agree(real, facts, grammar),
         "defaults_agree": _defaults_agree(real, facts, grammar),

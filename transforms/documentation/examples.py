@@ -21,11 +21,14 @@ _EXAMPLES: Final = (
     r"[@\\](?:code|verbatim)\b.*?[@\\]end(?:code|verbatim)\b",  # Doxygen
     r"^[ \t]*@example\b.*?(?=^[ \t]*@[a-z]|\Z)",  # JSDoc, TSDoc: up to the next tag
     r"^[ \t]*>>> .*?(?=\n[ \t]*\n|\Z)",  # doctests
+    # reStructuredText: what is indented deeper than the directive
+    r"^(?P<at>[ \t]*)\.\. (?:code(?:-block)?|sourcecode|testcode|doctest|prompt|literalinclude|ipython)::[^\n]*\n"
+    r"(?:[ \t]*\n|(?P=at)[ \t]+[^\n]*(?:\n|\Z))*",
 )
 _ANY: Final = re.compile("|".join(_EXAMPLES), re.M | re.S)
 # Lines indented as code below a blank one; a docstring's sections are indented too.
 _INDENTED: Final = re.compile(r"(?<=\n)[ \t]*\n(?:(?: {4,}|\t)[^\n]*(?:\n|\Z))+")
-_MAY_HAVE: Final = re.compile(r"```|~~~|<pre|<example|<code>|[@\\](?:code|verbatim|example)|>>> ")
+_MAY_HAVE: Final = re.compile(r"```|~~~|<pre|<example|<code>|[@\\](?:code|verbatim|example)|>>> |\.\. \w")
 
 
 def without_examples(text: str, grammar: str) -> str:

@@ -18,6 +18,11 @@ _FOREIGN: Final[dict[str, tuple[re.Pattern[str], tuple[str, ...]]]] = {
         re.compile(r"^[ \t]*[@\\](param|returns?|throws|exception)\b(?![^:\n]*:)", re.M),
         ("javascript", "typescript", "tsx", "java", "kotlin", "c", "cpp", "go", "rust", "csharp"),
     ),
+    # A type in brackets, which Javadoc and KDoc have no use for: `{@code null}` is something else.
+    "JSDoc types": (
+        re.compile(r"^[ \t]*@(param|returns?)[ \t]+\{[A-Za-z][\w.<>|\[\]*?]*\}[ \t]+\S", re.M),
+        ("javascript", "typescript", "tsx", "c", "cpp", "python"),
+    ),
     "XML tags": (re.compile(r"^[ \t]*<(summary|param name=|returns>|exception cref=)", re.M), ("csharp", "c", "cpp")),
     "NumPy sections": (
         re.compile(r"^[ \t]*(Parameters|Returns|Yields|Raises)[ \t]*\r?\n[ \t]*-{3,}[ \t]*$", re.M),

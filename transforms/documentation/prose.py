@@ -13,18 +13,8 @@ import warnings
 from collections import Counter
 from typing import Final
 
-from transforms.documentation.statements import is_annotation, is_call, is_code_line
+from transforms.documentation.statements import is_annotation, is_call, is_code
 
-_CHATTER = re.compile(
-    r"^\W*(?:(?:sure|certainly|of course|absolutely|okay)(?:\W*$|\W*[,.!:\u2014]|\s+(?:here|i|let|the following)\b)|"
-    r"(?:here(?:['\u2019]s| is| are)|below is|i (?:can|will|have|am|would|think|see))\b)",
-    re.I,
-)
-_GOODBYE = re.compile(
-    r"\b(?:let me know (?:if|whether|how)|(?:i )?hope (?:this|that) helps|feel free to (?:ask|reach|contact|modify)|"
-    r"you have any (?:other |further |more )?questions)\b",
-    re.I,
-)
 # Placeholder texts: editors' templates, and models that return one.
 _TEMPLATE = re.compile(
     r"\A\W*(?-i:TODO|FIXME|TBD|XXX)\b|"
@@ -33,6 +23,7 @@ _TEMPLATE = re.compile(
     # A text that says that there is none.
     r"\A\W*(?:(?:this|the)\b[^.\n]{0,60} (?:is|was|has|have) (?:not(?: yet)? (?:been )?(?:documented|described)|"
     r"undocumented|no (?:documentation|description|docstring|comments?))|(?:undocumented|not (?:yet )?documented)|"
+    r"[\w.]+(?:\(\))? (?:is|was|has) (?:not(?: yet)? (?:been )?documented|undocumented|no documentation)|"
     r"no (?:documentation|description|docs|docstring|summary|comment)(?: (?:is|was))?(?: yet)?"
     r"(?: (?:available|provided|given|found|yet|here|needed|necessary))?|to be (?:documented|written|described))"
     r"(?: yet| here| (?:for|of) [^.\n]{0,60})?\W*\Z|"
@@ -42,28 +33,27 @@ _TEMPLATE = re.compile(
     r"\A\W*(?:this|the) (?:function|method|class) (?:does|performs) (?:something|stuff|things)\W*\Z",
     re.I,
 )
+# The question, asked once more: `Write a docstring for the function area.`
+_ASKS_AGAIN: Final = re.compile(
+    r"\A\W*(?:(?:write|add|generate|create|provide|complete|produce|give)\b[^.\n]{0,30}\b(?:docstrings?|documentation|"
+    r"(?:doc )?comments?|javadoc|kdoc|jsdoc|tsdoc|rustdoc|godoc|description)s?\b[^.\n]{0,20}\b(?:for|of|to)|"
+    r"document|describe)"
+    r"\s+(?:(?P<here>this|(?:the|your) (?:following|given|above|below))|the)\s+(?:\w+\s+)?(?:function|method|class|"
+    r"code|module|file|type|struct|interface|enum|trait)\b[\s`'\"]*(?P<name>\w*)",
+    re.I,
+)
 _TO_FILL_IN: Final = re.compile(r"(?<!\w)_(?:summary|description|type)_(?!\w)", re.I)
-_REFUSAL = re.compile(
-    r"^\W*(?:i(?:['\u2019]m| am) (?:sorry|unable|not able|not sure|afraid)|"
-    r"i (?:can(?:not|['\u2019]t)|could not|couldn['\u2019]t|do not|don['\u2019]t|won['\u2019]t)|"
-    r"i apologi[sz]e|sorry|unfortunately,? i|unfortunately\b[^\n]{0,80}\bi (?:can|do|am|won)|"
-    r"[^\n]{0,120}\b(?:so|but|because|therefore),? i "
-    r"(?:can(?:not|['\u2019]t)|am (?:unable|not able)|don['\u2019]t know)|"
-    r"as an ai|as a (?:large )?language model)\b",
-    re.I,
-)
-# Asking for what was already given.
-_ASKS_FOR_CODE = re.compile(
-    r"^\W*(?:(?:could|can|would|will) you (?:please )?(?:provide|share|give|send|paste|show|clarify|tell)|"
-    r"please (?:provide|share|give|send|paste|show)\b[^.\n]{0,40}"
-    r"\b(?:code|function|method|class|snippet|context|implementation|definition|details|information)|"
-    r"(?:what|how) (?:does|do|is|should) (?:this|your|the) (?:function|method|class|code)\b[^.\n?]*\?\s*\Z)",
-    re.I,
-)
 # A text that ends with one of these is unfinished.
 _UNFINISHED = re.compile(
     r"(?:[,;(\[{:\-/&+=<]|(?<![-\w])(?:a|an|and|as|at|be|but|by|for|from|if|in|into|is|of|on|or|than|that|the|this|to|when|where|"
-    r"which|whose|with))\s*$",
+    r"which|whose|with|(?:the|an?) (?:given|specified|provided|corresponding|respective|resulting)|"
+    r"their|our|your|its|every|via|between|among|during|because|although|unless|whether|than|"
+    r"(?:it|they|one|that|which) (?:has|have|will|would|should|must))\b)\s*$",
+    re.I,
+)
+# `the visitor to call back on`, `what to look for`
+_INFINITIVE: Final = re.compile(
+    r"\bto (?!(?:the|an?|this|that|its|their|be)\b)[a-z]+ (?:[a-z]+ )?(?:as|at|by|for|from|in|into|of|on|to|with)\s*$",
     re.I,
 )
 # A head with nothing below it, or a tag with nothing after it.
@@ -92,6 +82,11 @@ _CODE_SPAN: Final = re.compile(r"`[^`\n]*`|\[[^\[\]()\n]*\)")
 _NAME_PARTS = re.compile(r"[0-9]+|[^\W\d_]+")
 # Between `read` and `The`, and between `HTTP` and `Server`, in any script with capitals.
 _HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_PARAMETER: Final = re.compile(
+    r"^[ \t]*(?:[@\\]param(?:\[[a-z, ]*\])?[ \t]+(?:\{[^{}\n]*\}[ \t]*)?(?P<name>[\w$.\[\]=]+)(?P<said>.*)|"
+    r":param[ \t]+(?:[^:\n]*[ \t])?(?P<field>\w+):(?P<told>.*))$",
+    re.M,
+)
 _REPEATED_LINE = 3  # the same line this many times is a loop
 _NGRAM = 4
 _LEAST_NOVELTY = 0.5  # at least half of the text's 4-grams are distinct
@@ -105,23 +100,10 @@ _PYTHON_COMMENT: Final = re.compile(r"\s*#(?!\d)")  # `#12` is an issue
 _IS_MEMBER: Final = re.compile(r"\.\s*\w+\Z")
 _OUTSIDE_A_WORD: Final = re.compile(r"\A\W+|\W+\Z")
 _FENCE_LINE: Final = re.compile(r"^[ \t]*(?:[-*>] )?```", re.M)
+_TOOL_COMMENT: Final = re.compile(r"//\w+:\w")  # `//go:noinline`
 _STARTS_WITH_FENCE: Final = re.compile("```|~~~")
 _INLINE_TAG: Final = re.compile(r"\{@[^{}]*\}|\b[BCILMU]\{[^{}]*\}")  # of Javadoc and JSDoc, of epytext
 _PARAGRAPH_END: Final = re.compile(r"\n\s*\n|^\s*[@\\<]\w", re.M)
-
-
-def is_chatter(text: str) -> bool:
-    """Whether a text addresses the user instead of documenting anything.
-
-    >>> is_chatter("Sure, here is the docstring."), is_chatter("Give the area.")
-    (True, False)
-    """
-    return (
-        _CHATTER.match(text) is not None
-        or _GOODBYE.search(text) is not None
-        or is_refusal(text)
-        or (_ASKS_FOR_CODE.match(text) is not None)
-    )
 
 
 def is_template(text: str) -> bool:
@@ -133,13 +115,26 @@ def is_template(text: str) -> bool:
     return _TEMPLATE.match(text) is not None or _TO_FILL_IN.search(text) is not None
 
 
-def is_refusal(text: str) -> bool:
-    """Whether a text refuses to answer.
+def asks_again(name: str, text: str) -> bool:
+    """Whether a text repeats what was asked for: to document this definition.
 
-    >>> is_refusal("I'm sorry, but I can't do that."), is_refusal("Sorts the list.")
+    >>> asks_again("area", "Write a docstring for the function area."), asks_again("area", "Write texts for a row.")
     (True, False)
     """
-    return _REFUSAL.match(text) is not None
+    asked = _ASKS_AGAIN.match(text)
+    return asked is not None and (asked["here"] is not None or (bool(name) and asked["name"] == name))
+
+
+def copies_code(text: str, code: str) -> bool:
+    """Whether a text is lines of the code that it is to document, and nothing else.
+
+    >>> copies_code("sum := 0", "func f() {\\n\\tsum := 0\\n}"), copies_code("Sums up.", "func f() {\\n\\tsum := 0\\n}")
+    (True, False)
+    """
+    lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
+    if not lines or lines[0] not in code:  # without the cost of comparing lines
+        return False
+    return {line.rstrip(" {;,") for line in lines} <= {line.strip().rstrip(" {;,") for line in code.splitlines()}
 
 
 def reads_as_code(text: str, grammar: str) -> bool:
@@ -154,7 +149,7 @@ def reads_as_code(text: str, grammar: str) -> bool:
     stripped = text.strip()
     if _STARTS_WITH_FENCE.match(stripped) or _is_lone_expression(stripped):
         return True
-    if is_annotation(stripped):
+    if is_annotation(stripped) or _TOOL_COMMENT.match(stripped):
         return True
     first, *rest = _PARAGRAPH_END.split(stripped, maxsplit=2)
     if rest and "\n" not in first and is_call(first):  # the signature above the text, as NumPy and C have it
@@ -162,7 +157,7 @@ def reads_as_code(text: str, grammar: str) -> bool:
     if grammar == "python" and (_is_python(first) or _is_python(inspect.cleandoc(first)) or _is_like_python(stripped)):
         return True
     lines = [line for line in _INLINE_TAG.sub("tag", first).splitlines() if line.strip()]
-    return bool(lines) and 2 * sum(map(is_code_line, lines)) > len(lines)
+    return bool(lines) and is_code(lines, grammar)
 
 
 def _is_python(text: str) -> bool:
@@ -229,7 +224,7 @@ def is_unfinished(text: str) -> bool:
     last_line = stripped.splitlines()[-1].strip()
     if re.fullmatch(r"[-=~#*>`:.|+]+|(?:>>>|\.\.\.|`|>|\.\.).*|\S+:|:[\w ]+:|.*\w://\S+", last_line):
         return False  # rules, code, quotations, heads, fields and addresses may end in any way
-    return bool(_UNFINISHED.search(last_line))
+    return _UNFINISHED.search(last_line) is not None and _INFINITIVE.search(last_line) is None
 
 
 def _has_open_bracket(text: str) -> bool:
@@ -256,11 +251,30 @@ def _bare(words: list[str]) -> list[str]:
     return [word for word in words if word not in _AROUND_A_NAME]
 
 
+def _once(text: str) -> str:
+    """A text in which what is said alike of several parameters is said once."""
+    told: dict[str, str] = {}  # what is said -> the name of which it is said first
+
+    def of_first(found: re.Match[str]) -> str:
+        name, said = (found[one] or found[other] or "" for one, other in (("name", "field"), ("said", "told")))
+        said = " ".join(said.split())
+        return found[0] if not said or told.setdefault(said, name) == name else ""
+
+    return _PARAMETER.sub(of_first, text)
+
+
 def repeats_itself(text: str) -> bool:
     """Whether the text is repetitive: one line three times, or less than half of its 4-grams distinct."""
-    lines = Counter(line.strip() for line in text.splitlines() if len(line.strip()) > 3)
-    if lines and max(lines.values()) >= _REPEATED_LINE and not all(set(line) <= set("-=~ ") for line in lines):
-        return True
-    words = [word.lower() for word in _WORDS.findall(text)]
-    grams = [tuple(words[i : i + _NGRAM]) for i in range(len(words) - _NGRAM + 1)]
-    return len(grams) >= 2 * _NGRAM and len(set(grams)) < _LEAST_NOVELTY * len(grams)
+    text = _once(text) if text.count("param") > 1 else text
+    if text.count("\n") + 1 >= _REPEATED_LINE:
+        bare = (line.strip() for line in text.splitlines())
+        lines = Counter(line for line in bare if len(line) > 3 and not line.startswith(".. "))
+        if lines and max(lines.values()) >= _REPEATED_LINE and not all(set(line) <= set("-=~ ") for line in lines):
+            return True
+    words = _WORDS.findall(text.lower())
+    count = len(words) - _NGRAM + 1
+    # Each word begins a 4-gram of its own where it stands first, but for the last three.
+    if count < 2 * _NGRAM or len(set(words)) - _NGRAM + 1 >= _LEAST_NOVELTY * count:
+        return False
+    grams = {tuple(words[i : i + _NGRAM]) for i in range(count)}
+    return len(grams) < _LEAST_NOVELTY * count

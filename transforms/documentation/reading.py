@@ -35,6 +35,12 @@ _PARSERS: Final = {
     "rest": docstring_parser.DocstringStyle.REST,
     "epytext": docstring_parser.DocstringStyle.EPYDOC,
 }
+# `Nothing.`, `void`, `None: it writes a file`
+_NO_VALUE: Final = re.compile(
+    r"\W*(?:(?:none|nothing|void|no (?:value|result)|unit|does(?: not|n't) return\b[^.\n]*)"
+    r"[ \t]*(?:[.:;,(\n]|\Z)|\(\)\s)",
+    re.I,
+)
 _NOTHING: Final = re.compile(r"\W*(?:none|nothing)\b\W*\Z|\W*none\s*[:-]", re.I)
 # JSDoc, Javadoc, KDoc, Doxygen: @param {type} [name=default] text; Doxygen also \param[in] name.
 _TAG = re.compile(
@@ -46,6 +52,7 @@ _XML = re.compile(
     r"<(?P<tag>param|typeparam|returns|value|exception)\b(?:\s+(?:name|cref)\s*=\s*(?P<quote>[\"'])(?P<name>.*?)(?P=quote))?"
 )
 _XML_PARAMETER = re.compile(r"<param\s+name\s*=\s*[\"'](?P<name>\w+)[\"']\s*>(?P<text>.*?)</param>", re.S)
+_XML_NAMED = re.compile(r"\s*<(?:type)?param\s+name\s*=\s*[\"'](\w+)[\"']\s*>")
 # Kernel-doc and gtk-doc: `@width: how wide it is`; Doxygen's own commands may have a colon too.
 _KERNEL_DOC = re.compile(
     r"^[ \t]*@(?!(?:brief|note|todo|returns?|see|sa|warning|author|file|date|since|deprecated|details|attention|bug|"
@@ -69,7 +76,7 @@ def read_facts(text: str, grammar: str) -> DocFacts:
     bare = without_examples(text, grammar)
     # Sections and XML are read as they are written: an example is one of their parts.
     facts = _READERS.get(grammar, _tags)(text if grammar in ("python", "csharp") else bare, grammar)
-    told = _without_tags(bare) if grammar == "csharp" else bare
+    told = _without_tags(_XML_NAMED.sub(r"\n@param \1 ", bare)) if grammar == "csharp" else bare
     prose = facts.prose if grammar == "csharp" else text
     return replace(facts, prose=prose, told=told, foreign_form=foreign_form(bare, grammar))
 
@@ -103,6 +110,7 @@ def _python(text: str, _grammar: str) -> DocFacts:
         has_result=bool(results) or _RTYPE.search(clean) is not None,
         result_type=types[0] if len(types) == 1 else "",  # NumPy names the items of a tuple one by one
         raises=raises,
+        mentioned=frozenset(_MARKED.findall(clean)),
         style=styles[0],
         mixed_styles=len(styles) > 1,
     )
@@ -158,7 +166,9 @@ def _tags(text: str, grammar: str) -> DocFacts:
                 told[own[0]] = f"default: {name.strip('[]').partition('=')[2]}. " if "=" in name else ""
                 told[own[0]] += _BLANK_LINE.split(description, maxsplit=1)[0]
         elif kind.startswith(("return", "result", "retval", "yield")):
-            has_result = has_result or type_name.lower() not in _NO_RESULT
+            told_result = name + description
+            is_nothing = type_name.lower() in _NO_RESULT or (not type_name and _NO_VALUE.match(told_result) is not None)
+            has_result = has_result or not is_nothing
             result_type = result_type or (type_name if not kind.startswith("yield") else "")
         elif kind.startswith(("throw", "exception")):
             raised = tag["type"] or name
@@ -206,10 +216,12 @@ def _xml(text: str, _grammar: str) -> DocFacts:
         type_parameters=tuple(m["name"] for m in found if m["tag"] == "typeparam" and m["name"]),
         has_result=any(m["tag"] == "returns" for m in found),
         raises=tuple(m["name"].split(".")[-1] for m in found if m["tag"] == "exception" and m["name"]),
-        is_broken=not is_well_formed(text),
+        is_broken=not is_well_formed(text) or _NESTED_XML.search(text) is not None,
     )
 
 
+# A tag that belongs beside the summary, in one that wasn't closed before it.
+_NESTED_XML: Final = re.compile(r"<summary>(?:(?!</summary>).)*<(?:param|typeparam|returns|exception)\b", re.S)
 _REFERENCE: Final = re.compile(
     r"<(?:see|seealso|paramref|typeparamref)\s+(?:cref|name|langword)\s*=\s*\"([^\"]*)\"\s*/>"
 )
@@ -245,7 +257,7 @@ def _rust(text: str, _grammar: str) -> DocFacts:
                 name for item in _RUST_ITEM.finditer(body) for name in names_of(item["name"] or item["bare"])
             ]
         elif head.startswith("return"):
-            has_result = True
+            has_result = _NO_VALUE.match(body) is None
     heads = tuple(section["head"].lower() for section in sections)
     return DocFacts(
         prose=text,

@@ -18,7 +18,8 @@ from transforms.documentation.claims import parameter_verdicts, parameters_of, r
 from transforms.documentation.examples import without_examples
 from transforms.documentation.facts import DocFacts, PythonStyle
 from transforms.documentation.prose import (
-    is_chatter,
+    asks_again,
+    copies_code,
     is_template,
     is_unfinished,
     reads_as_code,
@@ -26,6 +27,7 @@ from transforms.documentation.prose import (
     repeats_name,
 )
 from transforms.symbols import Symbol
+from transforms.talk import is_chatter
 
 # verdict -> rejection reason, in the order in which they are checked
 REASONS: Final[Mapping[str, str]] = {
@@ -77,6 +79,7 @@ def verify(
     grammar: str,
     *,
     body: str,
+    header: str = "",
     written: str = "",
     was_cut: bool,
     style: PythonStyle | None = None,
@@ -89,6 +92,7 @@ def verify(
         facts: Its claims (`read_facts`).
         grammar: The language.
         body: The symbol's code.
+        header: Its declaration.
         written: What the model wrote, if the place's own words stand before it (Go: the symbol's name): it must be
             worth keeping alone. "" if that is the whole text.
         was_cut: Whether generation stopped at its token limit.
@@ -100,8 +104,8 @@ def verify(
     texts = (own,) if own == facts.told else (own, facts.told)
     return {
         "not_empty": _LETTERS.match(text) is not None and not any(map(is_template, texts)),
-        "no_chatter": not any(map(is_chatter, texts)),
-        "is_prose": not any(reads_as_code(part, grammar) for part in texts),
+        "no_chatter": not any(is_chatter(part) or asks_again(symbol.name, part) for part in texts),
+        "is_prose": not any(reads_as_code(part, grammar) or copies_code(part, f"{header}\n{body}") for part in texts),
         "not_cut_off": not was_cut and not is_unfinished(facts.told),
         "right_style": not facts.mixed_styles
         and not facts.foreign_form
@@ -110,7 +114,7 @@ def verify(
         "length_in_bounds": bounds.min_chars <= len(text) <= bounds.max_chars,
         "not_the_name": not any(repeats_name(symbol.name, part) for part in texts),
         "not_repeating": not repeats_itself(facts.told),
-        **parameter_verdicts(symbol, facts, grammar),
+        **parameter_verdicts(symbol, facts, grammar, body if symbol.constructor is not None else header),
         "result_agrees": result_agrees(symbol, facts, grammar),
         "raises_agree": raises_agree(symbol, facts, body, grammar),
     }

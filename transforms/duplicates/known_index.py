@@ -2,7 +2,8 @@
 
     files that follow each other -> spool_files    their 20-grams by hash bucket, in a spool file of their own
     spool files, one bucket      -> merge_bucket   sorted, at most two files a 20-gram, in a bucket file
-    bucket files in order        -> IndexWriter    hashes.npy, owners.npy, files.arrow, index.json
+    bucket files                 -> place_bucket   hashes.npy, owners.npy
+    all in order                 -> IndexWriter    files.arrow, index.json
 
 A file is numbered within its spool; its number in the index is known when all spools before have been added. How files
 are spread over spools changes no byte of the index.
@@ -14,7 +15,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,6 +33,7 @@ from transforms.rows.ngrams import Hashes, distinct, ngram_hashes, token_batches
 NUM_BUCKETS: Final = 256
 _BUCKET_BITS: Final = np.uint64(56)
 ENTRY: Final = np.dtype([("hash", "<u8"), ("owner", "<u4")])
+_ARRAYS: Final = ("hashes.npy", "owners.npy")
 _SEGMENT_ENTRIES: Final = 1 << 20
 _FILES_AT_ONCE: Final = 256
 BATCH_FILES: Final = 4096  # in a record batch of files.arrow
@@ -66,6 +70,14 @@ class BucketTask(NamedTuple):
 
     path: str
     slices: tuple[Slice, ...]
+
+
+class PlaceTask(NamedTuple):
+    """The bucket file at `path`, whose entries are those of the arrays in `folder` from number `at` on."""
+
+    path: str
+    folder: str
+    at: int
 
 
 def spool_files(path: str, files: Iterable[KnownFile]) -> Spooled:
@@ -135,6 +147,20 @@ def merge_bucket(task: BucketTask) -> int:
     return len(entries)
 
 
+def place_bucket(task: PlaceTask) -> None:
+    """Copies a bucket's entries to where they belong in the arrays."""
+    entries = np.fromfile(task.path, ENTRY)
+    for name, file in zip(("hash", "owner"), _ARRAYS, strict=True):
+        values = np.ascontiguousarray(entries[name])
+        with open(Path(task.folder, file), "r+b") as array:
+            # The data are what is behind the header.
+            array.seek(0, os.SEEK_SET)
+            np.lib.format.read_magic(array)
+            np.lib.format.read_array_header_1_0(array)
+            array.seek(task.at * values.itemsize, os.SEEK_CUR)
+            values.tofile(array)
+
+
 class IndexWriter:
     """An index while it is written. Use with `with`: add all spools in order, merge the buckets, then `finish`.
 
@@ -182,30 +208,32 @@ class IndexWriter:
             )
             yield BucketTask(str(self._bucket(bucket)), tuple(piece for piece in slices if piece.end > piece.start))
 
-    def finish(self, counts: Sequence[int]) -> None:
-        """Puts the buckets, which have so many entries, together."""
+    def finish(self, counts: Sequence[int], place: Callable[[list[PlaceTask]], object] | None = None) -> None:
+        """Puts the buckets, which have so many entries, together.
+
+        Args:
+            counts: The number of entries of each bucket.
+            place: Has `place_bucket` done for all tasks, in any processes; here by default.
+        """
         self._write_files(is_end=True)
         self._close_files()
-        total, at = sum(counts), 0
-        digest = hashlib.sha256()
-        hashes = np.lib.format.open_memmap(self._folder / "hashes.npy", "w+", "<u8", (total,))
-        owners = np.lib.format.open_memmap(self._folder / "owners.npy", "w+", "<u4", (total,))
-        for bucket, count in enumerate(counts):
-            entries = np.fromfile(self._bucket(bucket), ENTRY)
-            assert len(entries) == count
-            digest.update(entries.tobytes())
-            hashes[at : at + count], owners[at : at + count] = entries["hash"], entries["owner"]
-            at += count
-            self._bucket(bucket).unlink()
-        hashes.flush()
-        owners.flush()
-        digest.update((self._folder / "files.arrow").read_bytes())
-        about = {
-            "format": FORMAT,
-            "files": self.num_files,
-            "ngram_tokens": COPY_TOKENS,
-            "sha256": digest.hexdigest(),
-        }
+        for file, kind in zip(_ARRAYS, (ENTRY["hash"], ENTRY["owner"]), strict=True):
+            np.lib.format.open_memmap(self._folder / file, "w+", kind, (sum(counts),))
+        starts = itertools.accumulate(counts, initial=0)
+        paths = [self._bucket(bucket) for bucket in range(len(counts))]
+        tasks = [PlaceTask(str(path), str(self._folder), at) for path, at in zip(paths, starts, strict=False)]
+        with ThreadPoolExecutor(len(_ARRAYS)) as pool:
+            digest = pool.submit(_digest_of, [*paths, self._folder / "files.arrow"])
+            if place is None:
+                for task in tasks:
+                    place_bucket(task)
+            else:
+                place(tasks)
+            sha256 = digest.result()
+            list(pool.map(_sync, [self._folder / file for file in _ARRAYS]))
+        for path in paths:
+            path.unlink()
+        about = {"format": FORMAT, "files": self.num_files, "ngram_tokens": COPY_TOKENS, "sha256": sha256}
         (self._folder / "index.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
 
     def _bucket(self, number: int) -> Path:
@@ -227,6 +255,19 @@ class IndexWriter:
             is_end = is_end and table.num_rows >= BATCH_FILES
             table = table.slice(BATCH_FILES)
         self._pending = [table]
+
+
+def _digest_of(paths: Iterable[Path]) -> str:
+    """The SHA-256 of what files hold, one behind the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def build(folder: str | Path, files: Iterable[KnownFile]) -> int:

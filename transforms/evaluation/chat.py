@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from model.errors import RecordError
-from transforms.documentation.prose import is_chatter
 from transforms.evaluation.problems import Problem
 from transforms.languages.grammars import grammar_name
+from transforms.talk import is_chatter
 from transforms.tasks.chat import fences
 from transforms.tasks.generate import PROSE_PARSES
 from transforms.tasks.shared import code_of_answer

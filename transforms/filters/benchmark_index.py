@@ -14,6 +14,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import functools
+import operator
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,10 +25,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import ConfigError
+from transforms.filters.gram_tables import GramTable, GramTables, HashBits
 from transforms.rows.ngrams import (
     Hashes,
+    PlacedTokens,
+    TokenBatch,
     ngram_hashes,
-    ngram_hashes_by_length,
     token_batches,
     token_hashes,
     tokens_of,
@@ -46,8 +49,7 @@ _LISTED = frozenset(
     .decode().split()
 )  # fmt: skip
 """Words that are enumerated: no one's text, like the numbers."""
-_FEW_HASHES, _FEW_BITS, _MANY_BITS = 1024, 16, 18  # see `GramTable._may_be_known`
-_LAST_BITS = np.uint64((1 << _MANY_BITS) - 1)
+_NO_HEADS = HashBits.of(np.empty(0, np.uint64))
 PUBLIC_INDEX = Path(__file__).parent / "benchmark_ngrams.npz"
 
 
@@ -87,47 +89,6 @@ class _Tally:
         return sorted(found, key=lambda c: (-c.num_ngrams, c.benchmark, c.item))
 
 
-class GramTable:
-    """Sorted n-gram hashes of one length, and the number of the item that each belongs to."""
-
-    def __init__(self, known: Hashes, owners: npt.NDArray[np.uint32]):
-        self.known = known
-        self.owners = owners
-
-    @functools.cached_property
-    def _may_be_known(self) -> tuple[np.uint64, npt.NDArray[np.bool_]]:
-        """A table of the leading bits of all known hashes, and how far to shift a hash to get these bits. One lookup
-        avoids nearly all others. Such tables stay in the cache."""
-        bits = _FEW_BITS if len(self.known) <= _FEW_HASHES else _MANY_BITS
-        shift = np.uint64(64 - bits)
-        table = np.zeros(1 << bits, dtype=bool)
-        table[self.known >> shift] = True
-        return shift, table
-
-    @functools.cached_property
-    def _is_likely(self) -> npt.NDArray[np.bool_]:
-        """A table of the last bits of all known hashes: a lookup for those that the first table lets pass avoids nearly
-        all binary searches."""
-        table = np.zeros(1 << _MANY_BITS, dtype=bool)
-        table[self.known & _LAST_BITS] = True
-        return table
-
-    def find(self, grams: Hashes) -> Iterator[tuple[int, int, int]]:
-        """Yields position, owner and hash of the n-grams that are in the table, in order of position."""
-        shift, may_be_known = self._may_be_known
-        positions = np.flatnonzero(may_be_known.take((grams >> shift).view(np.int64)))
-        asked = grams.take(positions)
-        positions = positions[self._is_likely.take((asked & _LAST_BITS).view(np.int64))]
-        if not len(positions):
-            return
-        asked = grams.take(positions)
-        at = np.minimum(np.searchsorted(self.known, asked), len(self.known) - 1)
-        is_known = self.known.take(at) == asked
-        if is_known.any():
-            hits = (positions[is_known], self.owners[at[is_known]], asked[is_known])
-            yield from zip(*(column.tolist() for column in hits), strict=True)
-
-
 @dataclass(frozen=True)
 class BenchmarkIndex:
     """Sorted n-gram hashes by n-gram length, each with the item that it belongs to.
@@ -135,14 +96,17 @@ class BenchmarkIndex:
     Args:
         by_length: For each n-gram length, sorted hashes and the item index of each.
         items: `(benchmark, item)` by index.
+        heads: Their first `MIN_ITEM_TOKENS` tokens.
     """
 
     by_length: dict[int, tuple[Hashes, np.ndarray]]
     items: tuple[tuple[str, str], ...]
+    heads: HashBits = _NO_HEADS
 
     @functools.cached_property
-    def _tables(self) -> dict[int, GramTable]:
-        return {n: GramTable(*columns) for n, columns in self.by_length.items()}
+    def _tables(self) -> GramTables:
+        tables = {n: GramTable(*columns) for n, columns in self.by_length.items()}
+        return GramTables(tables, MIN_ITEM_TOKENS, self.heads)
 
     @functools.cached_property
     def sizes(self) -> npt.NDArray[np.intp]:
@@ -167,23 +131,22 @@ class BenchmarkIndex:
 
     def find_all(self, texts: Sequence[str], *, min_ngrams: int = 1) -> list[list[Contamination]]:
         """Returns `find(text)` for each text; for many short texts this is several times as fast."""
-        found: list[list[Contamination]] = []
-        for hashes, bounds in token_batches(texts):
-            tallies: dict[int, _Tally] = {}
-            for n, grams in ngram_hashes_by_length(hashes, self.by_length):
-                for position, owner, gram in self._tables[n].find(grams):
-                    text = bisect.bisect_right(bounds, position) - 1
-                    if position + n <= bounds[text + 1]:  # not across two texts
-                        tallies.setdefault(text, _Tally()).add(owner, gram, position - bounds[text])
-            for text in range(len(bounds) - 1):
-                found.append(tallies[text].items(self, min_ngrams) if text in tallies else [])
-        return found
+        return [found for batch in token_batches(texts) for found in self.find_in(batch, min_ngrams=min_ngrams)]
+
+    def find_in(self, batch: TokenBatch | PlacedTokens, *, min_ngrams: int = 1) -> list[list[Contamination]]:
+        """The same for texts whose tokens are hashed."""
+        bounds, tallies = batch.bounds, dict[int, _Tally]()
+        for hit in self._tables.find(batch.hashes):
+            text = bisect.bisect_right(bounds, hit.position) - 1
+            if hit.position + hit.n <= bounds[text + 1]:  # not across two texts
+                tallies.setdefault(text, _Tally()).add(hit.owner, hit.gram, hit.position - bounds[text])
+        return [tallies[text].items(self, min_ngrams) if text in tallies else [] for text in range(len(bounds) - 1)]
 
     def arrays(self) -> dict[str, Any]:
         """The index as arrays of an `npz` file: only hashes and names."""
         made: dict[str, Any] = {f"hashes_{n}": known for n, (known, _) in self.by_length.items()}
         made |= {f"owners_{n}": owners for n, (_, owners) in self.by_length.items()}
-        return made | {"items": np.array(["\t".join(item) for item in self.items])}
+        return made | {"items": np.array(["\t".join(item) for item in self.items]), "heads": self.heads.packed}
 
 
 def _needed(size: int, min_ngrams: int) -> int:
@@ -196,15 +159,17 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
     items = sorted({(benchmark, item) for benchmark, item, _ in texts})
     number = {item: index for index, item in enumerate(items)}
     grams: dict[int, dict[int, set[int]]] = {}
+    heads: dict[int, int] = {}
     for benchmark, item, text in texts:
         hashes = token_hashes(text)
         n = min(NGRAM_TOKENS, len(hashes))
         if n < MIN_ITEM_TOKENS:
             continue
-        tokens = tokens_of(text)
+        tokens, head_at = tokens_of(text), ngram_hashes(hashes, MIN_ITEM_TOKENS).tolist()
         for at, value in enumerate(ngram_hashes(hashes, n).tolist()):
             if _is_enumeration(tokens[at : at + n]):
                 continue
+            heads[value] = head_at[at]
             grams.setdefault(n, {}).setdefault(value, set()).add(number[benchmark, item])
     by_length = {}
     for n, owners_of in sorted(grams.items()):
@@ -215,7 +180,8 @@ def build_index(texts: list[tuple[str, str, str]]) -> BenchmarkIndex:
             np.array([value for value, _ in telling], dtype=np.uint64),
             np.array([owner for _, owner in telling], dtype=np.uint32),
         )
-    return BenchmarkIndex(by_length, tuple(items))
+    telling_heads = {heads[value] for known, _ in by_length.values() for value in known.tolist()}
+    return BenchmarkIndex(by_length, tuple(items), HashBits.of(np.fromiter(telling_heads, np.uint64)))
 
 
 def _is_enumeration(tokens: Sequence[str]) -> bool:
@@ -258,7 +224,8 @@ def load_index(path: Path = PUBLIC_INDEX) -> BenchmarkIndex:
         lengths = sorted(int(name[7:]) for name in arrays.files if name.startswith("hashes_"))
         by_length = {n: (arrays[f"hashes_{n}"], arrays[f"owners_{n}"]) for n in lengths}
         items = tuple((line.partition("\t")[0], line.partition("\t")[2]) for line in arrays["items"].tolist())
-    return BenchmarkIndex(by_length, items)
+        heads = HashBits.from_packed(arrays["heads"])
+    return BenchmarkIndex(by_length, items, heads)
 
 
 def merge_indexes(*indexes: BenchmarkIndex) -> BenchmarkIndex:
@@ -274,4 +241,5 @@ def merge_indexes(*indexes: BenchmarkIndex) -> BenchmarkIndex:
         known, owners = np.concatenate([k for k, _ in pairs]), np.concatenate([o for _, o in pairs])
         order = np.argsort(known, kind="stable")
         by_length[n] = (known[order], owners[order])
-    return BenchmarkIndex(by_length, tuple(items))
+    heads = functools.reduce(operator.or_, (index.heads for index in indexes), _NO_HEADS)
+    return BenchmarkIndex(by_length, tuple(items), heads)

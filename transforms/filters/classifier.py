@@ -1,19 +1,21 @@
-"""A text classifier that the user names, as a stage: an ONNX model that takes a text and returns probabilities.
+"""A text classifier that the user names, as a stage: a model that takes a text and returns probabilities, in ONNX or,
+as the file's first bytes tell, in fastText's format (`fasttext_model.py`). For ONNX:
 
     input     one tensor of strings, of shape [N] or [N, 1], as scikit-learn's text pipelines are exported
     output    probabilities: a float tensor [N] or [N, C], or for each row a map from class to probability
     score     that of the class `target`; by default that of the last one
 
 The lineage has the hash of the model's file. It runs on one thread of the processor, on at most `MAX_CHARS` of a text
-(what is cut is counted), in batches of `BATCH_ROWS`. `onnxruntime` is an extra: `codemill[classifier]`.
+(what is cut is counted), in batches of `BATCH_ROWS`. The libraries are an extra: `codemill[classifier]`.
 
 ONNX: https://onnx.ai/onnx/intro/
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -22,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from model.errors import SHOWN_CHARS, ConfigError, one_line
+from transforms.filters.fasttext_model import MAGIC, FastTextScorer
 from transforms.filters.stage import Stage, StageResult
 from transforms.row_pool import beat
 from transforms.rows.rejections import Rejection, stage_error
@@ -43,6 +46,9 @@ _PROBABILITIES: Final = (
     "seq(map(int64,tensor(float)))",
 )
 
+Scorer = Callable[[Sequence[str]], list[float]]
+"""The probability of the class for each text."""
+
 
 @dataclass
 class ClassifierStage(Stage):
@@ -53,7 +59,7 @@ class ClassifierStage(Stage):
         sha256: The hash that the file must have; see `model_sha256`.
         threshold: The score from which a row is rejected.
         target: The class whose probability is the score: a name or a number of a map, or a column's number; "" for the
-            last one.
+            last one. For fastText, a label.
     """
 
     name: ClassVar[str] = "classifier"
@@ -63,7 +69,7 @@ class ClassifierStage(Stage):
     sha256: str
     threshold: float = 0.5
     target: str = ""
-    _session: Any = field(default=None, repr=False, compare=False)
+    _scores: Scorer | None = field(default=None, repr=False, compare=False)
 
     @property
     def version(self) -> str:
@@ -72,19 +78,30 @@ class ClassifierStage(Stage):
         return f"classifier-{self.sha256[:16]}-{self.threshold:g}{target}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_session": None}
+        return {**self.__dict__, "_scores": None}
 
     def open(self) -> None:
         """Loads the model, once. Raises ConfigError: it is another file, or no text classifier."""
-        if self._session is not None:
+        if self._scores is not None:
             return
         if model_sha256(self.path) != self.sha256:
             raise ConfigError(f"{_called(self.path)} changed during the job; restore it, or start a new --output")
-        self._session = _load(self.path)
+        scores = self._loaded()
         try:
-            self._scores(["def f(x):\n    return x\n"])
+            scores(["def f(x):\n    return x\n"])
         except Exception as error:  # whatever the model's operators raise
             raise ConfigError(f"{_called(self.path)} can't score a text: {_reason(error)}") from None
+        self._scores = scores
+
+    def _loaded(self) -> Scorer:
+        with open(self.path, "rb") as file:
+            is_fasttext = file.read(len(MAGIC)) == MAGIC
+        if not is_fasttext:
+            return functools.partial(_onnx_scores, _load(self.path), self.target)
+        try:
+            return FastTextScorer(self.path, self.target)
+        except ConfigError as error:
+            raise ConfigError(f"{_called(self.path)} {error}") from None
 
     def examine(self, row: Row) -> StageResult:
         """Reason: `classified`."""
@@ -99,6 +116,7 @@ class ClassifierStage(Stage):
         return results
 
     def _examine_batch(self, rows: Sequence[Row]) -> Iterator[StageResult]:
+        assert self._scores is not None, "call open() first"
         try:
             scores = self._scores([_encodable(row.content[:MAX_CHARS]) for row in rows])
         except Exception as error:
@@ -117,18 +135,18 @@ class ClassifierStage(Stage):
                 rejection_or_none = Rejection(self.name, "classified", detail)
             yield StageResult({"classifier_score": score}, rejection_or_none, None, counts)
 
-    def _scores(self, texts: Sequence[str]) -> list[float]:
-        session = self._session
-        given = session.get_inputs()[0]
-        values = np.array(texts, dtype=object)
-        if len(given.shape) == 2:
-            values = values[:, None]
-        output = _output_of(session)
-        (result,) = session.run([output.name], {given.name: values})
-        if output.type.startswith("seq"):
-            return [_finite(_of_map(probabilities, self.target)) for probabilities in result]
-        matrix = np.asarray(result, dtype=np.float64).reshape(len(texts), -1)
-        return [_finite(row[int(self.target) if self.target else -1]) for row in matrix]
+
+def _onnx_scores(session: Any, target: str, texts: Sequence[str]) -> list[float]:
+    given = session.get_inputs()[0]
+    values = np.array(texts, dtype=object)
+    if len(given.shape) == 2:
+        values = values[:, None]
+    output = _output_of(session)
+    (result,) = session.run([output.name], {given.name: values})
+    if output.type.startswith("seq"):
+        return [_finite(_of_map(probabilities, target)) for probabilities in result]
+    matrix = np.asarray(result, dtype=np.float64).reshape(len(texts), -1)
+    return [_finite(row[int(target) if target else -1]) for row in matrix]
 
 
 def model_sha256(path: str) -> str:

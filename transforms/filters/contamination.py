@@ -8,6 +8,7 @@ Verbatim text is found by 12-grams of words (`benchmark_index`), renamed solutio
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from transforms.filters.benchmarks import benchmark_programs, benchmark_texts
 from transforms.filters.renamed import RenamedIndex, build_renamed, is_renamed, load_renamed, merge_renamed
 from transforms.filters.stage import Stage, StageResult, struct_reader
 from transforms.languages.lookup import find_language
+from transforms.rows.ngrams import placed_tokens
 from transforms.rows.row import Row
 
 CONTAMINATION_TYPE: Final = pa.struct(
@@ -91,11 +93,21 @@ class ContaminationStage(Stage):
         """Examines all rows in one search of each index."""
         if not self.is_on:
             return [self._result([]) for _ in rows]
-        texts = [row.content for row in rows]
-        verbatim = open_index(self.folders).find_all(texts)
-        languages = [find_language(row.language, row.path, row.content) for row in rows]
-        renamed = open_renamed(self.folders).find_all(texts, [found.name if found else "" for found in languages])
-        return [self._result([*own, *self._others(own, more)]) for own, more in zip(verbatim, renamed, strict=True)]
+        by_language: dict[str, list[int]] = {}
+        for number, row in enumerate(rows):
+            language = find_language(row.language, row.path, row.content)
+            by_language.setdefault(language.name if language else "", []).append(number)
+        results: list[StageResult | None] = [None] * len(rows)
+        for language_name, numbers in by_language.items():
+            left = iter(numbers)
+            for batch in placed_tokens(rows[number].content for number in numbers):
+                in_batch = list(itertools.islice(left, len(batch.texts)))
+                texts = [rows[number].content for number in in_batch]
+                verbatim = open_index(self.folders).find_in(batch)
+                renamed = open_renamed(self.folders).find_in(batch, texts, language_name)
+                for number, own, more in zip(in_batch, verbatim, renamed, strict=True):
+                    results[number] = self._result([*own, *self._others(own, more)])
+        return [result for result in results if result is not None]
 
     def _others(self, verbatim: Sequence[Contamination], renamed: Sequence[Contamination]) -> list[Contamination]:
         """The renamed copies of items whose text isn't there."""

@@ -25,7 +25,7 @@ def main(folder: str, out: str, background: Sequence[str] = ()) -> None:
     np.savez_compressed(out, **index.arrays(), **renamed.arrays())
     print({n: len(hashes) for n, (hashes, _) in index.by_length.items()}, len(index.items), "items")
     for language, tables in renamed.tables.items():
-        print(language, {n: len(table.known) for n, table in tables.items()}, len(renamed.items), "solutions")
+        print(language, {n: len(table.known) for n, table in tables.by_length.items()}, len(renamed.items), "solutions")
 
 
 def _python_files(folders: Sequence[str]) -> Iterator[tuple[str, str]]:

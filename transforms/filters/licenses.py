@@ -43,7 +43,9 @@ _FIELD = re.compile(
     r"^[^\w\n]{0,12}(?:@?(?:SPDX-)?licen[cs]e|__license__)[\"']?[ \t]*(?:[:=]|(?<=@license)[ \t])[ \t]*[\"']?(?P<name>[^\n<>]{2,80})",
     re.IGNORECASE | re.MULTILINE,
 )
-_LICENSE_WORD = re.compile(r"licen[cs]e|permission is hereby|redistribution", re.IGNORECASE)
+_GRANTS = ("permission is hereby", "permission to use", "permission is granted", "redistribution")
+"""One of these is in the texts that don't call themselves a license, such as ISC's and zlib's."""
+_LICENSE_WORD = re.compile(rf"licen[cs]e|{'|'.join(_GRANTS)}", re.IGNORECASE)
 _COMMENT_MARKS = re.compile(r"^[ \t]*(?:#|//|\*|--|;|%|\"\"\"|/\*)+", re.MULTILINE)
 _HEADERS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
     (identifier, words, re.compile(pattern, re.IGNORECASE))
@@ -268,7 +270,7 @@ def _mentions_license(head: str) -> bool:
         return _LICENSE_WORD.search(head) is not None
     lowered = head.lower()
     mentions = "licen" in lowered and ("license" in lowered or "licence" in lowered)
-    return mentions or "permission is hereby" in lowered or "redistribution" in lowered
+    return mentions or any(map(lowered.__contains__, _GRANTS))
 
 
 def _license_of_header(flat: str) -> str | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import bisect
+import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from transforms.filters.benchmark_index import BOILERPLATE_ITEMS, Contamination, GramTable, problem_of, reading_index
+from transforms.filters.benchmark_index import BOILERPLATE_ITEMS, Contamination, problem_of, reading_index
 from transforms.filters.benchmarks import Program
-from transforms.filters.structure import from_first_function, structure_batches, token_offset
+from transforms.filters.gram_tables import GramTable, GramTables, HashBits
+from transforms.filters.structure import from_first_function, structure_batches, structure_of, token_offset
 from transforms.languages.lookup import find_language
-from transforms.languages.table import BY_NAME, Language, fold
-from transforms.rows.ngrams import Hashes, ngram_hashes, ngram_hashes_by_length, tokens_of
+from transforms.languages.table import Language
+from transforms.rows.ngrams import Hashes, PlacedTokens, ngram_hashes, placed_tokens, tokens_of
 
 LENGTHS: Final = (18, 20, 24, 28, 32, 36, 40)
 """Lengths of n-grams in tokens: of a solution, the largest that it has."""
@@ -41,11 +43,11 @@ class RenamedIndex:
     """Hashes of the structure of solutions.
 
     Args:
-        tables: For each language, by its name, and each length of n-grams: their hashes and items.
+        tables: For each language, by its name, the n-grams.
         items: `(benchmark, item)` by index.
     """
 
-    tables: Mapping[str, Mapping[int, GramTable]]
+    tables: Mapping[str, GramTables]
     items: tuple[tuple[str, str], ...]
 
     def find_all(self, texts: Sequence[str], languages: Sequence[str]) -> list[list[Contamination]]:
@@ -58,27 +60,32 @@ class RenamedIndex:
         found: list[list[Contamination]] = [[] for _ in texts]
         by_language: dict[str, list[int]] = {}
         for number, name in enumerate(languages):
-            language = find_language(name)
-            is_short = len(texts[number]) <= MAX_SEARCHED_CHARS
-            if is_short and language is not None and language.name in self.tables:
-                by_language.setdefault(language.name, []).append(number)
+            by_language.setdefault(name, []).append(number)
         for name, numbers in by_language.items():
-            for number, one in zip(numbers, self._find_in(name, [texts[number] for number in numbers]), strict=True):
-                found[number] = one
+            left = iter(numbers)
+            for batch in placed_tokens(texts[number] for number in numbers):
+                in_batch = list(itertools.islice(left, len(batch.texts)))
+                results = self.find_in(batch, [texts[number] for number in in_batch], name)
+                for number, one in zip(in_batch, results, strict=True):
+                    found[number] = one
         return found
 
-    def _find_in(self, language: str, texts: Sequence[str]) -> Iterator[list[Contamination]]:
-        tables = self.tables[language]
-        left = iter(texts)
-        for batch in structure_batches(texts, BY_NAME[fold(language)]):
-            hits: dict[int, dict[int, list[tuple[int, int]]]] = {}
-            for n, grams in ngram_hashes_by_length(batch.hashes, tables):
-                for position, owner, gram in tables[n].find(grams):
-                    text = bisect.bisect_right(batch.bounds, position) - 1
-                    if position + n <= batch.bounds[text + 1]:  # not across two texts
-                        hits.setdefault(text, {}).setdefault(owner, []).append((position, gram))
-            for number in range(len(batch.bounds) - 1):
-                yield self._told(next(left), BY_NAME[fold(language)], batch.bounds[number], hits.get(number, {}))
+    def find_in(self, batch: PlacedTokens, texts: Sequence[str], language_name: str) -> list[list[Contamination]]:
+        """The same for texts in one language whose tokens are hashed."""
+        language = find_language(language_name)
+        is_short = all(len(text) <= MAX_SEARCHED_CHARS for text in texts)  # a longer one is alone in its batch
+        if not is_short or language is None or language.name not in self.tables:
+            return [[] for _ in texts]
+        structure = structure_of(batch, language)
+        hits: dict[int, dict[int, list[tuple[int, int]]]] = {}
+        for hit in self.tables[language.name].find(structure.hashes):
+            text = bisect.bisect_right(structure.bounds, hit.position) - 1
+            if hit.position + hit.n <= structure.bounds[text + 1]:  # not across two texts
+                hits.setdefault(text, {}).setdefault(hit.owner, []).append((hit.position, hit.gram))
+        return [
+            self._told(text, language, structure.bounds[number], hits.get(number, {}))
+            for number, text in enumerate(texts)
+        ]
 
     def _told(
         self, text: str, language: Language, first: int, hits: Mapping[int, Sequence[tuple[int, int]]]
@@ -97,9 +104,10 @@ class RenamedIndex:
         """The index as arrays of an `npz` file."""
         made: dict[str, Any] = {"renamed_items": np.array(["\t".join(item) for item in self.items])}
         for language, tables in self.tables.items():
-            for n, table in tables.items():
+            for n, table in tables.by_length.items():
                 made[f"renamed_{language}_{n}_hashes"] = table.known
                 made[f"renamed_{language}_{n}_owners"] = table.owners
+            made[f"renamed_{language}_heads"] = tables.heads.packed
         return made
 
 
@@ -119,6 +127,7 @@ def build_renamed(programs: Iterable[Program], background: Iterable[tuple[str, s
     items: list[tuple[str, str]] = []
     number: dict[tuple[str, str], int] = {}
     owners: dict[str, dict[int, dict[int, set[int]]]] = {}
+    heads: dict[str, dict[int, int]] = {}
     for program in programs:
         language = find_language(program.language)
         if language is None or not language.reader:
@@ -129,26 +138,31 @@ def build_renamed(programs: Iterable[Program], background: Iterable[tuple[str, s
         for text in _spellings(program.text, language.name):
             hashes = from_first_function(next(structure_batches([text], language)).hashes)
             n = max((length for length in LENGTHS if length <= len(hashes)), default=0)
-            for gram in _telling(hashes, n):
+            for gram, head in _telling(hashes, n):
+                heads.setdefault(language.name, {})[gram] = head
                 owners.setdefault(language.name, {}).setdefault(n, {}).setdefault(gram, set()).add(number[item])
-    index = RenamedIndex({name: _tables_of(by_length) for name, by_length in owners.items()}, tuple(items))
-    return _without(index, background)
+    tables = {name: _tables_of(by_length, heads[name]) for name, by_length in owners.items()}
+    return _without(RenamedIndex(tables, tuple(items)), background)
 
 
-def _telling(hashes: Hashes, n: int) -> Iterator[int]:
-    """The n-grams with more than a few different tokens."""
-    for at, gram in enumerate(ngram_hashes(hashes, n).tolist() if n else ()):
+def _telling(hashes: Hashes, n: int) -> Iterator[tuple[int, int]]:
+    """The n-grams with more than a few different tokens, and their heads."""
+    if not n:
+        return
+    heads = ngram_hashes(hashes, LENGTHS[0]).tolist()
+    for at, gram in enumerate(ngram_hashes(hashes, n).tolist()):
         if len(set(hashes[at : at + n].tolist())) >= MIN_DISTINCT_TOKENS:
-            yield gram
+            yield gram, heads[at]
 
 
-def _tables_of(by_length: Mapping[int, Mapping[int, set[int]]]) -> dict[int, GramTable]:
+def _tables_of(by_length: Mapping[int, Mapping[int, set[int]]], heads: Mapping[int, int]) -> GramTables:
     tables = {}
     for n, owners_of in sorted(by_length.items()):
         telling = sorted((gram, min(own)) for gram, own in owners_of.items() if len(own) < BOILERPLATE_ITEMS)
         if telling:
             tables[n] = _table(telling)
-    return tables
+    known = {heads[gram] for table in tables.values() for gram in table.known.tolist()}
+    return GramTables(tables, LENGTHS[0], HashBits.of(np.fromiter(known, np.uint64)))
 
 
 def _table(entries: Sequence[tuple[int, int]]) -> GramTable:
@@ -164,16 +178,18 @@ def _without(index: RenamedIndex, background: Iterable[tuple[str, str]]) -> Rena
         if language is None or language.name not in index.tables:
             continue
         for batch in structure_batches([text], language):
-            for n, grams in ngram_hashes_by_length(batch.hashes, index.tables[language.name]):
-                hits = index.tables[language.name][n].find(grams)
-                idiom.setdefault((language.name, n), set()).update(gram for _, _, gram in hits)
-    tables: dict[str, dict[int, GramTable]] = {}
-    for name, by_length in index.tables.items():
-        for n, table in by_length.items():
+            for hit in index.tables[language.name].find(batch.hashes):
+                idiom.setdefault((language.name, hit.n), set()).add(hit.gram)
+    tables: dict[str, GramTables] = {}
+    for name, known in index.tables.items():
+        by_length: dict[int, GramTable] = {}
+        for n, table in known.by_length.items():
             entries = zip(table.known.tolist(), table.owners.tolist(), strict=True)
             left = [entry for entry in entries if entry[0] not in idiom.get((name, n), ())]
             if left:
-                tables.setdefault(name, {})[n] = _table(left)
+                by_length[n] = _table(left)
+        if by_length:
+            tables[name] = GramTables(by_length, LENGTHS[0], known.heads)  # those of n-grams that left only cost time
     return RenamedIndex(tables, index.items)
 
 
@@ -207,18 +223,27 @@ def load_renamed(path: Path) -> RenamedIndex:
                 owners = arrays[f"{name.removesuffix('hashes')}owners"]
                 tables.setdefault(language, {})[int(n)] = GramTable(arrays[name], owners)
         items = arrays["renamed_items"].tolist() if "renamed_items" in arrays.files else []
-    return RenamedIndex(tables, tuple((line.partition("\t")[0], line.partition("\t")[2]) for line in items))
+        known = {
+            name: GramTables(by_length, LENGTHS[0], HashBits.from_packed(arrays[f"renamed_{name}_heads"]))
+            for name, by_length in tables.items()
+        }
+    return RenamedIndex(known, tuple((line.partition("\t")[0], line.partition("\t")[2]) for line in items))
 
 
 def merge_renamed(*indexes: RenamedIndex) -> RenamedIndex:
     """Merges several indexes, such as the public one and a user's own."""
     items: list[tuple[str, str]] = []
     entries: dict[str, dict[int, list[tuple[int, int]]]] = {}
+    heads: dict[str, HashBits] = {}
     for index in indexes:
         for name, tables in index.tables.items():
-            for n, table in tables.items():
+            heads[name] = heads[name] | tables.heads if name in heads else tables.heads
+            for n, table in tables.by_length.items():
                 shifted = [owner + len(items) for owner in table.owners.tolist()]
                 entries.setdefault(name, {}).setdefault(n, []).extend(zip(table.known.tolist(), shifted, strict=True))
         items += index.items
-    merged = {name: {n: _table(sorted(found)) for n, found in by_length.items()} for name, by_length in entries.items()}
+    merged = {
+        name: GramTables({n: _table(sorted(found)) for n, found in by_length.items()}, LENGTHS[0], heads[name])
+        for name, by_length in entries.items()
+    }
     return RenamedIndex(merged, tuple(items))

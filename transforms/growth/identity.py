@@ -87,6 +87,28 @@ def identities(table: pa.Table, sources: Sequence[SourceRef], columns: ColumnMap
     return pa.table([pa.array(values[field.name], field.type) for field in ROWS_SCHEMA], schema=ROWS_SCHEMA)
 
 
+def repository_number(repositories: Sequence[bytes], key: bytes | None) -> int:
+    """The repository of an identified row as a number of 64 bits; a file without one counts as one, and all without a
+    path do together.
+
+    Args:
+        repositories, key: Of the row, as in `ROWS_SCHEMA`.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for name in repositories or (b"", key or b""):
+        digest.update(len(name).to_bytes(4, "big") + name)
+    return int.from_bytes(digest.digest(), "big", signed=True)
+
+
+def repository_numbers(table: pa.Table, columns: ColumnMap) -> list[int]:
+    """The same for rows that aren't identified; `columns` are the corpus's."""
+    repositories, paths = repositories_of(table, columns.repo_name), texts_of(table, columns.path)
+    return [
+        repository_number(list(map(hashed_repository, names)), row_key(names, path))
+        for names, path in zip(repositories, paths, strict=True)
+    ]
+
+
 def identity_columns(schema: pa.Schema, columns: ColumnMap) -> list[str]:
     """The columns that `identities` needs, in the order of the schema."""
     wanted = {columns.content, columns.path, columns.repo_name, "parts"}

@@ -29,11 +29,11 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 _POWER = 0x5851F42D4C957F2D  # odd, so it has an inverse modulo 2^64 (Knuth's MMIX multiplier)
 _BLOCK_BYTES = 1 << 16
 """Small enough for the cache. A token that is longer than a block is split at the block's end."""
-_BATCH_BYTES = 1 << 15
+_BATCH_BYTES = 1 << 17
 """Short texts are hashed together up to this size: each of some twenty array operations costs a microsecond however few
 bytes it is over."""
-_MAX_SUMMED_TOKENS = 1 << 16
-"""Longer texts would need larger tables of powers in every process."""
+MAX_SUMMED_TOKENS = 1 << 16
+"""More would need larger tables of powers in every process."""
 _WORD_BYTES = (string.ascii_letters + string.digits + "_").encode() + bytes(range(128, 256))
 IS_WORD = np.zeros(256, dtype=bool)
 IS_WORD[list(_WORD_BYTES)] = True
@@ -73,6 +73,25 @@ class TokenBatch(NamedTuple):
     bounds: Sequence[int]
 
 
+class PlacedTokens(NamedTuple):
+    """The same tokens with their places.
+
+    Args:
+        hashes, bounds: As in `TokenBatch`.
+        starts: The offset in `data` at which each token begins.
+        texts: The texts' UTF-8, ASCII in lower case.
+        data: The texts with a line break between two.
+        offsets: Text `i` begins at `offsets[i]`; the last one is behind the data.
+    """
+
+    hashes: Hashes
+    bounds: Sequence[int]
+    starts: npt.NDArray[np.intp]
+    texts: Sequence[bytes]
+    data: bytes
+    offsets: npt.NDArray[np.int64]
+
+
 def token_hashes(text: str) -> Hashes:
     """One 64-bit hash per token, in order."""
     return _hashes_of_bytes(_normalized(text))
@@ -81,21 +100,22 @@ def token_hashes(text: str) -> Hashes:
 def token_batches(texts: Iterable[str | bytes]) -> Iterator[TokenBatch]:
     """Hashes of the tokens of many texts, the same as `token_hashes` of each. Short texts that follow each other come
     in one batch. Bytes are a text's UTF-8."""
+    return (TokenBatch(batch.hashes, batch.bounds) for batch in placed_tokens(texts))
+
+
+def placed_tokens(texts: Iterable[str | bytes]) -> Iterator[PlacedTokens]:
+    """The same with the tokens' places."""
     batch: list[bytes] = []
     size = 0
     for text in texts:
         data = _normalized(text)
-        if batch and size + len(data) >= _BATCH_BYTES:
-            yield _token_batch(batch)
+        if batch and (size + len(data) >= _BATCH_BYTES or max(size, len(data)) >= _BLOCK_BYTES):
+            yield _placed(batch)
             batch, size = [], 0
-        if len(data) >= _BATCH_BYTES:  # may have tokens that are longer than a block, which are split where it ends
-            hashes = _hashes_of_bytes(data)
-            yield TokenBatch(hashes, (0, len(hashes)))
-        else:
-            batch.append(data)
-            size += len(data) + 1
+        batch.append(data)
+        size += len(data) + 1
     if batch:
-        yield _token_batch(batch)
+        yield _placed(batch)
 
 
 def _normalized(text: str | bytes) -> bytes:
@@ -103,14 +123,25 @@ def _normalized(text: str | bytes) -> bytes:
 
 
 def _hashes_of_bytes(data: bytes) -> Hashes:
-    parts = [hash_tokens(block)[0] for block in blocks_of(data)]
-    return np.concatenate(parts) if len(parts) != 1 else parts[0]
+    return _hashes_and_starts(data)[0]
 
 
-def _token_batch(texts: list[bytes]) -> TokenBatch:
-    hashes, starts = hash_tokens(b"\n".join(texts))  # a line break ends a token
+def _hashes_and_starts(data: bytes) -> tuple[Hashes, npt.NDArray[np.intp]]:
+    parts, before = [], 0
+    for block in blocks_of(data):
+        hashes, starts = hash_tokens(block)
+        parts.append((hashes, starts + before if before else starts))
+        before += len(block)
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([hashes for hashes, _ in parts]), np.concatenate([starts for _, starts in parts])
+
+
+def _placed(texts: list[bytes]) -> PlacedTokens:
+    data = b"\n".join(texts)  # a line break ends a token
+    hashes, starts = _hashes_and_starts(data)
     offsets = np.cumsum([0, *(len(text) + 1 for text in texts)])
-    return TokenBatch(hashes, np.searchsorted(starts, offsets).tolist())
+    return PlacedTokens(hashes, np.searchsorted(starts, offsets).tolist(), starts, texts, data, offsets)
 
 
 def blocks_of(data: bytes) -> list[bytes]:
@@ -159,20 +190,31 @@ def ngram_hashes(hashes: Hashes, n: int) -> Hashes:
     return total
 
 
-def ngram_hashes_by_length(hashes: Hashes, lengths: Iterable[int]) -> Iterator[tuple[int, Hashes]]:
-    """Yields `(n, ngram_hashes(hashes, n))` for each length. Prefix sums of `hash[i] / BASE^i` make each length cost
-    two operations, whatever its n."""
-    if len(hashes) > _MAX_SUMMED_TOKENS:
-        yield from ((n, ngram_hashes(hashes, n)) for n in lengths)
-        return
-    forth, back = _base_powers()
-    sums = np.zeros(len(hashes) + 1, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        np.cumsum(hashes * back[: len(hashes)], out=sums[1:])
-    for n in lengths:
-        count = max(0, len(hashes) - n + 1)
+class TokenSums:
+    """Prefix sums of `hash[i] / BASE^i`, from which an n-gram's hash follows by two operations, whatever its n.
+
+    Args:
+        hashes: At most `MAX_SUMMED_TOKENS` tokens.
+    """
+
+    def __init__(self, hashes: Hashes):
+        self._forth, back = _base_powers()
+        self._sums = np.zeros(len(hashes) + 1, dtype=np.uint64)
         with np.errstate(over="ignore"):
-            yield n, (sums[n : n + count] - sums[:count]) * forth[n - 1 : n - 1 + count]
+            np.cumsum(hashes * back[: len(hashes)], out=self._sums[1:])
+
+    def ngrams(self, n: int) -> Hashes:
+        """The same as `ngram_hashes(hashes, n)`."""
+        count = max(0, len(self._sums) - n)
+        with np.errstate(over="ignore"):
+            return (self._sums[n : n + count] - self._sums[:count]) * self._forth[n - 1 : n - 1 + count]
+
+    def ngrams_at(self, positions: npt.NDArray[np.intp], lengths: npt.NDArray[np.int64]) -> Hashes:
+        """A row for each length: the n-grams that begin at some positions. Those that would end behind the last token
+        have any value."""
+        ends = np.minimum(positions + lengths[:, None], len(self._sums) - 1)
+        with np.errstate(over="ignore"):
+            return (self._sums.take(ends) - self._sums.take(positions)) * self._forth.take(np.maximum(ends, 1) - 1)
 
 
 @functools.cache
@@ -181,7 +223,7 @@ def _base_powers() -> tuple[Hashes, Hashes]:
     base = int(_BASE)
     with np.errstate(over="ignore"):
         forth, back = (
-            np.cumprod(np.array([1] + [factor] * (_MAX_SUMMED_TOKENS - 1), np.uint64), dtype=np.uint64)
+            np.cumprod(np.array([1] + [factor] * (MAX_SUMMED_TOKENS - 1), np.uint64), dtype=np.uint64)
             for factor in (base, pow(base, -1, 1 << 64))
         )
     return forth, back

@@ -22,13 +22,23 @@ _CONFIG_PATH = re.compile(
 )
 
 _SETTINGS_PATH = re.compile(r"(?i)(?:\.(?:env|ini|cfg|conf|cnf|netrc)|(?:^|/)\.\w+rc|(?:^|/)\.env(?:\.\w+)*)$")
+_ENVIRONMENT_PATH = re.compile(r"(?i)(?:\.env|(?:^|/)\.env(?:\.\w+)*)$")
 _LINE_CONFIG_PATH = re.compile(
     r"(?i)(?:\.(?:ya?ml|properties|tfvars|conf|config|cfg|ini|sh|bash|zsh|service|env[.\w]*)|(?:^|/)(?:dockerfile|containerfile)[.\w]*"
     r"|(?:^|/)\.\w+rc)$"
 )
+_LANGUAGES = (
+    "af am ar az be bg bn bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu he hi hr hu hy id is it ja ka kk"
+    " km kn ko ku ky lo lt lv mg mi mk ml mn mr ms mt nb ne nl nn no pa pl ps pt ro ru si sk sl sq sr sv sw ta te tg th"
+    " tk tl tr tt ug uk ur uz vi yi zh zu"
+)
+"""Codes of ISO 639-1 that interfaces are translated to; two other letters (`db.ts`, `ui.js`) are no language."""
 _TRANSLATION_PATH = re.compile(
-    r"(?i)(?:^|[/_.-])(?:i18n|l10n|locales?|lang|langs|languages?|translations?|messages?|strings?|labels?|resources?_[a-z]{2}|nls|bundle)(?:[/_.-]|$)"
-    r"|[/_.-][a-z]{2}(?:[-_][A-Za-z]{2,4})?\.(?:json|ya?ml|properties|po|ts|js|php|xml|resx|strings)$|\.(?:po|pot|resx|xliff?|strings|ftl|arb)$"
+    r"(?i)(?:^|[/_.-])(?:i18n|l10n|locales?|lang|langs|languages?|translations?|messages?|strings?|labels?"
+    r"|resources?_[a-z]{2}|nls|bundle)(?:[/_.-]|$)"
+    rf"|[/_.-](?:{_LANGUAGES.replace(' ', '|')})(?:[-_][A-Za-z]{{2,4}})?"
+    r"\.(?:json|ya?ml|properties|po|ts|js|php|xml|resx|strings)$"
+    r"|\.(?:po|pot|resx|xliff?|strings|ftl|arb)$"
 )
 
 
@@ -57,6 +67,11 @@ class Document:
     def is_settings(self) -> bool:
         """Whether its path is that of a settings file, which contains names and values."""
         return bool(self.path) and _SETTINGS_PATH.search(self.path) is not None
+
+    @cached_property
+    def is_environment(self) -> bool:
+        """Whether its path is that of a file of environment variables."""
+        return _ENVIRONMENT_PATH.search(self.path) is not None
 
     @cached_property
     def is_line_config(self) -> bool:

@@ -16,6 +16,8 @@ from typing import Any
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
 from transforms.scanning.findings import (
+    CONTENT_TYPES,
+    LISTED,
     Finding,
     has_private_key,
     hash_key_from_environment,
@@ -27,7 +29,6 @@ from transforms.scanning.python_text import keeps_python_sound
 from transforms.scanning.redaction import redact, redact_name
 from transforms.scanning.rule import RuleSet
 from transforms.scanning.scanner import Scanner
-from transforms.scanning.unsafe.terms import LISTED
 
 CONTEXT_CHARS = 16_384
 """Characters of prefix and suffix that are scanned with a completion: more than the longest key block, part of which
@@ -43,9 +44,7 @@ PERSONAL_TYPES = frozenset(
         "national_id", "passport", "phone", "postal_address",
     }
 )  # fmt: skip
-SAFETY_TYPES = frozenset(
-    {"child_safety", "control_token", "hate", "malicious_code", "prompt_injection", "self_harm", "sexual"}
-)
+SAFETY_TYPES = CONTENT_TYPES | {"control_token"}
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class ContentFilter:
             self._scanner = _shared_scanner(self.rules)
 
     def scan(self, text: str, language: str = "", path: str = "") -> list[Finding]:
-        """Findings with the policy's actions, without overlaps, in order."""
+        """Findings with the policy's actions, in order; those of one subject (`resolve_overlaps`) don't overlap."""
         assert self._scanner is not None, "call open() first"
         findings = self._scanner.scan(text, language=language, path=path)
         if self._classifier is not None:

@@ -16,6 +16,10 @@ from typing import Any, NamedTuple
 HASH_KEY_VARIABLE = "CODEMILL_HASH_KEY"
 _PUBLIC_KEY = b"codemill filters"
 _HASH_BYTES = 6
+CONTENT_TYPES = frozenset({"child_safety", "hate", "malicious_code", "prompt_injection", "self_harm", "sexual"})
+"""Types that are about what a text says or does, not about values in it."""
+LISTED = "listed-"
+"""What the names of a user's lists of terms begin with, as rules of findings."""
 _SPAN = attrgetter("byte_start", "byte_end")
 
 
@@ -90,9 +94,26 @@ def with_lines(findings: Sequence[Finding], text: str) -> tuple[Finding, ...]:
 def resolve_overlaps(findings: list[Finding]) -> list[Finding]:
     """Keeps the best of overlapping findings: validated over not validated, specific over generic, long over short.
 
-    Ties go to the finding that starts first, then to the smaller rule id, so the result does not depend on the input
-    order. The result is sorted by start.
+    What a text says or does and the values in it are two subjects, so a finding of one never displaces one of the
+    other: an address in malicious code, a term in a password. Ties go to the finding that starts first, then to the
+    smaller rule id, so the result does not depend on the input order. The result is sorted by start.
     """
+    if len(findings) < 2:
+        return findings
+    values = [finding for finding in findings if not is_about_content(finding)]
+    if len(values) in (0, len(findings)):
+        return _without_overlaps(findings)
+    content = [finding for finding in findings if is_about_content(finding)]
+    both = (*_without_overlaps(values), *_without_overlaps(content))
+    return sorted(both, key=lambda finding: (finding.byte_start, -finding.byte_end))
+
+
+def is_about_content(finding: Finding) -> bool:
+    """Whether a finding tells what a text says or does, as unsafe terms, a user's terms and malicious code do."""
+    return finding.type in CONTENT_TYPES or finding.rule.startswith(LISTED)
+
+
+def _without_overlaps(findings: list[Finding]) -> list[Finding]:
     if len(findings) < 2:
         return findings
     ordered = sorted(findings, key=_SPAN)

@@ -25,8 +25,10 @@ _STRINGS = b"|".join(
     ]
 )
 """Unrolled loops: a string costs one step per run of plain characters, not one per character."""
-_HASH = re.compile(_STRINGS + rb"|#[^\n]*+", re.DOTALL)
-_SLASH = re.compile(_STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+|(?!))*+(?:\*/|\Z)|--[^\n]*+|#[^\n]*+", re.DOTALL)
+_HASH = re.compile(b"(" + _STRINGS + rb"|#[^\n]*+)", re.DOTALL)
+_SLASH = re.compile(
+    b"(" + _STRINGS + rb"|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+|(?!))*+(?:\*/|\Z)|--[^\n]*+|#[^\n]*+)", re.DOTALL
+)
 
 
 def text_spans(data: bytes, language: Language | None) -> list[tuple[int, int]]:
@@ -34,9 +36,13 @@ def text_spans(data: bytes, language: Language | None) -> list[tuple[int, int]]:
     return [match.span() for match in _pattern(language).finditer(data)]
 
 
-def pieces_between(data: bytes, language: Language | None) -> list[bytes]:
-    """What is left of a program without these, in a third of the time."""
-    return _pattern(language).split(data)
+def run_lengths(data: bytes, language: Language | None) -> list[int]:
+    """The lengths of what is code and what is a comment or a string, in turn; code is first and last, perhaps empty.
+
+    >>> run_lengths(b"x = 'a'  # b", None)
+    [4, 3, 2, 3, 0]
+    """
+    return list(map(len, _pattern(language).split(data)))
 
 
 def _pattern(language: Language | None) -> re.Pattern[bytes]:

@@ -2,7 +2,7 @@
 
 <password>[SECRET_1]</password>         markup, also in JSX: angle brackets would open a tag
 export DB_PASSWORD='<SECRET_1>'         a shell's bare word: they would redirect
-{"card": "<CARD_1>"}                    a number outside strings; in SQL, in single quotes
+{"card": "<CARD_1>"}                    a number outside strings, or a list of bytes; in SQL, in single quotes
 password: "<SECRET_1>"                  anywhere else
 """
 
@@ -24,6 +24,7 @@ _HERE_DOCUMENT = re.compile(r"(?<!<)<<(?!<)-?[ \t]*(?P<quote>[\"']?)\\?(?P<word>
 _CLOSING_LINE = re.compile(r"^\t*(?P<word>[A-Za-z_]\w*)\r?$\n?", re.M)
 _SETTINGS = re.compile(r"[ \t]*(?:ONBUILD[ \t]+)?(?:ENV|ARG|LABEL|MAINTAINER)\b", re.IGNORECASE)
 """The instructions of a Dockerfile that set values, and aren't run by a shell."""
+_BYTES = re.compile(r"(?:\(byte\)[ ]?)?-?\d[-\da-fA-FxXuU_()byt,\s]*")
 _ELEMENT_BEFORE = re.compile(r"(?<![=-])>[^<>{}=;]*\Z")
 _ELEMENT_AFTER = re.compile(r"[^<>{};]*[<{]")
 """Around the text of an element, which may stand in the midst of code."""
@@ -114,8 +115,10 @@ class PlaceholderForms:
         return instruction < 0 or _SETTINGS.match(self._text, self._instructions[instruction], start) is None
 
     def _is_number(self, start: int, byte_start: int, value: str) -> bool:
-        """Whether digits are a number of code, not within a comment, a string or the text of an element."""
-        if not value.isdigit() or self._lexical.is_text(byte_start):
+        """Whether digits, or bytes with commas, are numbers of code, not within a comment, a string or the text of an
+        element."""
+        is_number = value.isdigit() or ("," in value and _BYTES.fullmatch(value) is not None)
+        if not is_number or self._lexical.is_text(byte_start):
             return False
         before = self._text[max(0, start - _NEAR_CHARS) : start]
         after = self._text[start + len(value) : start + len(value) + _NEAR_CHARS]

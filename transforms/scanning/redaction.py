@@ -127,7 +127,7 @@ def redact(
 
     Args:
         text: The scanned text.
-        findings: Findings in order, without overlaps, with actions.
+        findings: Findings in order, with actions. Where two that are replaced overlap, the first has its placeholder.
         language: The text's language, which determines its string literals, for spans that would break a string's
             quoting, and the form of placeholders.
         path: Its path, which determines the language if `language` does not.
@@ -180,8 +180,9 @@ def redact_name(text: str, findings: Iterable[Finding]) -> tuple[str, list[Findi
     for finding in findings:
         if finding.action == "redact":
             finding = finding._replace(placeholder=f"<{label_of(finding.type)}_{int(finding.value_hash, 16)}>")
-            pieces += (text[at : finding.start], finding.placeholder)
-            at = finding.end
+            if finding.end > at:  # else it lies in one that is replaced
+                pieces += (text[at : finding.start], finding.placeholder)
+                at = finding.end
         out.append(finding)
     return "".join((*pieces, text[at:])), out
 

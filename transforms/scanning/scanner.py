@@ -67,7 +67,7 @@ class Scanner:
         self._terms = TermFinder(rules.terms, self._has_triggers) if rules.terms else None
 
     def scan(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:
-        """Findings in a text, without overlaps, in order. Lone surrogates and NUL are ordinary characters."""
+        """Findings in a text, in order; those of one subject don't overlap. Lone surrogates and NUL are ordinary."""
         return resolve_overlaps(self.scan_all(text, language=language, path=path))
 
     def scan_all(self, text: str, *, language: str = "", path: str = "") -> list[Finding]:

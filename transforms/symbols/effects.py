@@ -32,7 +32,7 @@ _EFFECTS: Final = (
 )
 _CALLS: Final = (
     "call call_expression new_expression method_invocation object_creation_expression invocation_expression "
-    "macro_invocation await await_expression"
+    "macro_invocation await await_expression constructor_initializer field_initializer constructor_delegation_call"
 )
 _THROWS: Final = ("raise_statement", "throw_statement", "throw_expression", "jump_expression")
 # Literal node types and their type names; documentation names types in these two languages only.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import tree_sitter
 
@@ -128,6 +129,15 @@ def _place_of(
     )
 
 
+# Languages whose constructors call others in front of their body.
+_INITIALIZED: Final = ("csharp", "cpp", "kotlin")
+
+
+def _begin(source: Source, function: Node, body: Node) -> int:
+    """Where the code that a call of a function runs begins."""
+    return function.start_byte if source.grammar in _INITIALIZED else body.start_byte
+
+
 def _with_facts(symbol: Symbol, source: Source, spec: SymbolGrammar, signatures: Signatures, node: Node) -> Symbol:
     """The symbol with what its declaration and body say."""
     is_function = symbol.kind in ("function", "method")
@@ -146,7 +156,7 @@ def _with_facts(symbol: Symbol, source: Source, spec: SymbolGrammar, signatures:
         raises=tuple(signatures.effects.raised_names(function)) if is_function else (),
         result_types=signatures.result_types(node) if is_function else (),
         is_decorated=source.grammar == "python" and symbol.start < node.start_byte,
-        has_calls=signatures.effects.has_calls(body.start_byte, body.end_byte) if body is not None else True,
+        has_calls=signatures.effects.has_calls(_begin(source, function, body), body.end_byte) if body else True,
     )
 
 

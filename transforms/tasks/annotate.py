@@ -128,11 +128,14 @@ class AnnotateTask(AnnotateSettings):
             answer, line_end, _ = answer.partition("\n")  # a token may contain a line feed after other text
             is_whole = is_whole or bool(line_end)
         language = grammar_name(row.language, row.path) or ""
-        original = row.content.encode()[target.start : target.end].decode()
+        data = row.content.encode()
+        original = data[target.start : target.end].decode()
         try:
             check_control(self.tokenizer, completion.tokens, answer, row.content)
             code, found = self._read(answer, language)
-            verdicts = self._judge.verdicts(target.name, answer, code, found, language, original, is_whole=is_whole)
+            verdicts = self._judge.verdicts(
+                target.name, answer, code, found, language, original, is_whole=is_whole, prompt=target.prompt_text
+            )
         except RecordError as error:
             return rejected(request, error.reason, error.detail)
         if failed := failed_check(verdicts, REASONS, self._judge.required(code)):
@@ -143,7 +146,6 @@ class AnnotateTask(AnnotateSettings):
             return rejected(request, reason, detail)
         if refused := unlikely(request, completion, self.min_score):
             return refused
-        data = row.content.encode()
         return Accepted(
             written=("", answer, ""),
             columns={

@@ -6,7 +6,6 @@ What an answer says of its target is judged by `transforms.tasks.contents`.
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,10 +14,10 @@ import pyarrow as pa
 
 from transforms import checks
 from transforms.bodies.placeholders import is_placeholder
-from transforms.documentation.prose import is_refusal
 from transforms.languages.grammars import grammar_name
 from transforms.languages.parsing import parses
-from transforms.tasks import contents, patterns, schemas
+from transforms.talk import is_refusal
+from transforms.tasks import answer_texts, contents, patterns, schemas
 from transforms.tasks.task_file import AnnotationSpec, AnswerSpec
 from transforms.tasks.templates import render
 
@@ -26,6 +25,8 @@ REASONS: Final = {
     "not_empty": "empty_answer",
     "not_cut_off": "cut_off",
     "no_refusal": "refusal",
+    "not_the_question": "repeats_the_prompt",
+    "not_repeating": "repeats_itself",
     "right_form": "wrong_form",
     "length_in_bounds": "length_out_of_bounds",
     "parses": "does_not_parse",
@@ -81,7 +82,9 @@ class AnswerJudge:
             "has_the_code": spec.kind in ("text", "json"),
             "fields_differ": bool(spec.distinct_fields),
             "near_the_original": bool(spec.min_edit_similarity),
-            "not_a_copy": is_code,
+            "not_a_copy": is_code or spec.kind == "text",
+            "not_the_question": spec.kind in ("text", "line"),
+            "not_repeating": spec.kind in ("text", "json"),
         }
         return [check for check in REASONS if applies.get(check, True)]
 
@@ -95,6 +98,7 @@ class AnswerJudge:
         original: str,
         *,
         is_whole: bool,
+        prompt: str = "",
     ) -> dict[str, bool | None]:
         """Judges an answer; None where a check doesn't apply.
 
@@ -106,6 +110,7 @@ class AnswerJudge:
             language: The file's language.
             original: The target's own text.
             is_whole: Whether the answer wasn't cut off.
+            prompt: What was asked.
 
         Raises:
             RecordError: A pattern or a schema of the task file costs too much.
@@ -121,12 +126,20 @@ class AnswerJudge:
         is_code = code is not None
         similarity = checks.edit_similarity(code or "", original) if spec.min_edit_similarity else 1.0
         unwanted = _matches(spec, "must_not_match", answer)
+        written, is_test = self.answer_language(language), self.spec.verify == "tests" or spec.whole
+        is_said = spec.kind in ("text", "json")
+        spoken = [field for field in spec.distinct_fields if field != spec.quoted_field]
+        prose = answer_texts.prose_of(answer, found, spoken) if is_said else [answer]
         return {
             "not_empty": any(c.isalnum() for c in answer) or answer.strip() in ("[]", "{}")
             if code is None
-            else not is_placeholder(code, self.answer_language(language)),
-            "not_cut_off": is_whole,
-            "no_refusal": not is_refusal(answer),
+            else not is_placeholder(code, written) and (is_test or not contents.is_stub(code, written)),
+            "not_cut_off": is_whole and (is_code or all(map(answer_texts.is_whole, prose))),
+            "no_refusal": not any(map(self._refuses, prose)),
+            "not_the_question": not answer_texts.repeats_question(answer, prompt, original)
+            if spec.kind in ("text", "line")
+            else None,
+            "not_repeating": not answer_texts.goes_in_circles(prose, found) if is_said else None,
             "right_form": right_form,
             "length_in_bounds": spec.min_chars <= len(answer) <= spec.max_chars,
             "parses": None if code is None else parses(code, self.answer_language(language)),
@@ -135,8 +148,16 @@ class AnswerJudge:
             "matches": _matches(spec, "must_match", answer),
             "no_unwanted_match": None if unwanted is None else not unwanted,
             "near_the_original": similarity >= spec.min_edit_similarity if spec.min_edit_similarity else None,
-            "not_a_copy": " ".join((code or "").split()) != " ".join(original.split()) if is_code else None,
+            "not_a_copy": self._is_own(answer, code, original),
         }
+
+    def _refuses(self, text: str) -> bool:
+        return is_refusal(text) and not (self.spec.answer.kind == "json" and answer_texts.asks_for_code(text))
+
+    def _is_own(self, answer: str, code: str | None, original: str) -> bool | None:
+        if code is not None:
+            return " ".join(code.split()) != " ".join(original.split())
+        return not answer_texts.is_copy(answer, original) if self.spec.answer.kind == "text" else None
 
     def _mentions_name(self, code: str, name: str, language: str) -> bool:
         if self.spec.verify == "tests":
@@ -157,16 +178,13 @@ class AnswerJudge:
         if code is not None and spec.only_faults:
             verdicts["changes_only_faults"] = contents.changes_only_faults(code, original, written)
         if spec.quoted_field:
-            verdicts["quotes_the_code"] = contents.quotes(found, spec.quoted_field, original)
+            verdicts["quotes_the_code"] = answer_texts.quotes(found, spec.quoted_field, original)
         if spec.kind in ("text", "json"):
             verdicts["has_the_code"] = not any(
-                map(contents.asks_for_code, contents.texts_of(found if found else answer))
+                map(answer_texts.asks_for_code, answer_texts.texts_of(found if found else answer))
             )
         if spec.distinct_fields:
-            fields = [found.get(field) if isinstance(found, dict) else None for field in spec.distinct_fields]
-            verdicts["fields_differ"] = not any(
-                contents.says_the_same(one, other) for one, other in itertools.pairwise(fields)
-            )
+            verdicts["fields_differ"] = answer_texts.fields_differ(found, spec.distinct_fields)
         return verdicts
 
 

@@ -1,11 +1,8 @@
-"""Whether an answer is about its target, by what it says: read, not run.
+"""Whether the code of an answer is about its target, by what it says: read, not run.
 
     tests          assert something, and don't define once more what they test
     translations   have a function of the target's name, in any style
     repairs        change no line that could have stayed as it was
-    quotations     stand in the code; `...` leaves something out, `line 3` names a line
-    explanations   don't ask for the code that the prompt has
-    two fields     differ, as a question and its answer must
 
 Pure functions of texts. What can't be told passes.
 """
@@ -16,9 +13,10 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from transforms import checks
+from transforms.bodies.placeholders import is_placeholder
 from transforms.evaluation.programs.layouts import code_of
 from transforms.languages.lookup import find_language
 from transforms.languages.parsing import parses
@@ -67,6 +65,32 @@ def redefines(code: str, grammar: str, name: str) -> bool:
         return re.search(rf"^\s*(?:(?:async\s+)?def\s+{wanted}\b|{wanted}\s*=\s*lambda\b)", code, re.M) is not None
     may_be = rf"\b(?:func|fun|fn|function|const|let|var)\b[^;{{}}=]*\b{wanted}\b|\b{wanted}\s*\([^;{{}}]*\)[^;{{}}]*\{{"
     return re.search(may_be, code) is not None and name in _functions(code, grammar)
+
+
+_MAY_BE_STUB: Final = re.compile(
+    r"\b(?:TODO|FIXME|pass|unimplemented|todo)\b|\.\.\.|not? ?(?:yet )?(?:implemented|supported)|your code|"
+    r"UnsupportedOperation",
+    re.I,
+)
+
+
+def is_stub(code: str, grammar: str) -> bool:
+    """Whether each function of the code only stands for one that is still to be written.
+
+    >>> is_stub("def f(x):\\n    pass  # TODO", "python"), is_stub("def f(x):\\n    return x  # TODO: faster", "python")
+    (True, False)
+    """
+    if _MAY_BE_STUB.search(code) is None or grammar not in SYMBOL_GRAMMARS:
+        return False
+    source = parse(code.encode("utf-8", "replace"), grammar)
+    symbols = find_symbols(source, facts=False) if source is not None else []
+    bodies = [
+        source.data[one.body_start : one.body_end].decode("utf-8", "replace").strip()
+        for one in symbols
+        if source is not None and one.kind in ("function", "method") and one.body_end > one.body_start
+    ]
+    inside = [body[1:-1] if body[:1] == "{" and body[-1:] == "}" else body for body in bodies]
+    return bool(inside) and all(is_placeholder(body, grammar) for body in inside)
 
 
 def defines_like(code: str, grammar: str, name: str) -> bool:
@@ -149,102 +173,3 @@ def _paired(
         yield i, i + 1, -j, 1 - j
         at = 1 - j
     yield from ((olds[1], olds[1], k, k + 1) for k in range(at, end))
-
-
-# --- texts -------------------------------------------------------------------------------------------
-
-# "Please share the code", "To explain this, I need to see its code", "I don't see any code", "you haven't included it".
-_GIVE: Final = r"\b(?:provide|share|paste|post|send|show|include|see|supply|upload)\b"
-_THE_CODE: Final = r"(?:(?!\bonly\b)[^.!?]){0,60}\b(?:code|functions?|methods?|class|implementation|snippet|file|it)\b"
-_ASKED: Final = r"(?:\A|[.!?,;]\s+)\W*(?:please|could you|can you|would you|kindly|once you)\b[^.!?]{0,40}"
-_NOT: Final = r"(?:\s*n['\u2019]t| not)"
-_HERE: Final = r"\b(?:your|message|prompt|question|here|provided|attached)\b"
-# Each with what must stand in the text, in lower case, before it is worth the search.
-_ASKS: Final = tuple(
-    (words, re.compile(pattern))
-    for words, pattern in (
-        (("please", "could you", "can you", "would you", "kindly", "once you"), rf"{_ASKED}{_GIVE}{_THE_CODE}"),
-        (("need to", "have to"), rf"\bi(?:['\u2019]d| would)? (?:need|have) to {_GIVE}{_THE_CODE}"),
-        (
-            ("i do", "i can"),
-            rf"\bi (?:do{_NOT}|can{_NOT}|cannot|can['\u2019]t) (?:see|find|have)\b"
-            r"\W+(?:\w+\W+){0,3}(?:code|snippet)\b",
-        ),
-        (("there is no", "there was no"), rf"\bthere (?:is|was) no (?:code|snippet)\b[^.!?]{{0,40}}{_HERE}"),
-        (
-            ("you have", "you did", "you forgot"),
-            rf"\byou (?:(?:have|did){_NOT}|forgot to) (?:\w+ ){{0,2}}(?:provide|include|share|paste|attach)",
-        ),
-        (
-            ("provided", "included", "shared", "pasted", "attached"),
-            rf"\b(?:code|snippet)\b[^.!?]{{0,20}}\b(?:was|were|is){_NOT} (?:\w+ )?"
-            rf"(?:provid|includ|shar|past|attach)ed\b[^.!?]{{0,30}}{_HERE}",
-        ),
-    )
-)
-
-
-def asks_for_code(text: str) -> bool:
-    """Whether a text asks for the code that it should be about.
-
-    >>> asks_for_code("Please provide the code of the function."), asks_for_code("Adds both numbers.")
-    (True, False)
-    """
-    lower = text.lower()
-    return any(any(word in lower for word in words) and pattern.search(lower) for words, pattern in _ASKS)
-
-
-def texts_of(found: Any) -> Iterator[str]:
-    """All texts in a JSON value."""
-    if isinstance(found, str):
-        yield found
-    elif isinstance(found, dict | list):
-        for value in found.values() if isinstance(found, dict) else found:
-            yield from texts_of(value)
-
-
-_LINE: Final = re.compile(r"(?:on |at )?(?:lines?|l\.?) ?#?(\d+)(?:\s*(?:-|to|\u2013)\s*(\d+))?", re.I)
-_LINE_NUMBER: Final = re.compile(r"\A\s*(?:lines?\s*)?\d+\s*[:|]\s*", re.I)
-_SPACE: Final = re.compile(r"\s+")
-
-
-def quotes(found: Any, field: str, code: str) -> bool:
-    """Whether what stands in a field of a JSON object, or of each in a list, stands in the code."""
-    items = found if isinstance(found, list) else [found]
-    given = [item[field] for item in items if isinstance(item, dict) and isinstance(item.get(field), str)]
-    return all(_stands_in(text, code) for text in given)
-
-
-def _stands_in(quoted: str, code: str) -> bool:
-    text = quoted.strip().strip("`").strip()
-    named = _LINE.fullmatch(text)
-    if named is not None:
-        return all(1 <= int(number) <= code.count("\n") + 1 for number in named.groups() if number)
-    at, bare = 0, _SPACE.sub("", code)
-    for part in re.split(r"\.\.\.|\u2026", _LINE_NUMBER.sub("", text)):
-        wanted = _SPACE.sub("", part).rstrip(";,")
-        place = bare.find(wanted, at)
-        is_word = re.fullmatch(r"\w+", part.strip()) is not None
-        if place < 0 or (is_word and re.search(rf"(?<!\w){wanted}(?!\w)", code) is None):
-            return False
-        at = place + len(wanted)
-    return True
-
-
-# A text as similar as this, or with no more beside the other one, says the same.
-_SAME: Final = 0.8
-_LEAST_OWN_CHARS: Final = 20
-
-
-def says_the_same(first: Any, second: Any) -> bool:
-    """Whether the second of two texts adds nothing to the first.
-
-    >>> says_the_same("What is it?", "What is it"), says_the_same("What is it?", "The hours since midnight, a number.")
-    (True, False)
-    """
-    if not isinstance(first, str) or not isinstance(second, str):
-        return False
-    one, other = (" ".join(re.findall(r"\w+", text.lower())) for text in (first, second))
-    if not one or one == other or checks.edit_similarity(one, other) >= _SAME:
-        return bool(one)
-    return one in other and len(other.replace(one, "", 1).strip()) < _LEAST_OWN_CHARS

@@ -183,6 +183,7 @@ class DocstringTask(DocstringSettings):
             facts,
             source.grammar,
             body=_code_of_body(source, symbol),
+            header=source.data[symbol.start : symbol.body_start].decode(),
             written=own_words(hole, text),
             was_cut=ended_by == "length",
             style=style,

@@ -30,7 +30,6 @@ from transforms.bodies.answers import body_of_answer
 from transforms.bodies.holes import BODY_LANGUAGES, BodyHole, body_hole, heading_end
 from transforms.bodies.judge import CONTRADICTIONS, judge_body
 from transforms.bodies.placeholders import is_placeholder
-from transforms.documentation.prose import is_chatter
 from transforms.fim.formats import fim_stop_ids, path_line_text, strip_final_separator
 from transforms.languages.faults import first_fault
 from transforms.languages.grammars import SPAN_NODES, grammar_name
@@ -39,6 +38,7 @@ from transforms.languages.syntax import Source
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
+from transforms.talk import is_chatter
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences, is_blank, read_turns
 from transforms.tasks.infill_forms import PromptForm, body_by_margin, form_of_hole, hole_prompt

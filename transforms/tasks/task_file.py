@@ -52,7 +52,8 @@ class AnswerSpec:
         must_mention_name: Code: whether the target's name must occur; in tests, in their code itself.
         only_faults: Code: whether only what doesn't parse may change (`transforms.tasks.contents`).
         quoted_field: JSON: a field, of the object or of each object in the list, whose text must stand in the target.
-        distinct_fields: JSON: fields of which none may repeat the one before it, as an answer does its question.
+        distinct_fields: JSON: fields, of the object or of each object in the list, in which the answer speaks: prose,
+            of which none may repeat the one before it, as an answer does its question.
         must_match: A regular expression that must match in the answer, or "".
         must_not_match: A regular expression that must not match in the answer, or "".
     """

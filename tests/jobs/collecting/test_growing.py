@@ -158,6 +158,18 @@ def test_news_is_told_until_the_corpus_has_taken_it_in(nights, tmp_path):
     assert not (tmp_path / "out" / "_editions" / "0001" / "manifest.json").exists()
 
 
+def test_a_file_that_came_back_hides_no_other_that_went(nights, tmp_path):
+    files = {"a.py": CONTENTS[0], "b.py": CONTENTS[1]}
+    sources = write(tmp_path, {"one": files})
+    assert run(nights, tmp_path, sources, "--grow") == 0
+    write(tmp_path, {"one": {"a.py": files["a.py"]}})
+    assert run(nights, tmp_path, sources, "--grow") == run(nights, tmp_path, sources) == 0  # the row stays
+    write(tmp_path, {"one": {"b.py": files["b.py"]}})
+    assert run(nights, tmp_path, sources) == 4
+    assert "1 is gone since this corpus was made" in (tmp_path / "log").read_text()
+    assert run(nights, tmp_path, sources, "--grow") == run(nights, tmp_path, sources) == 0
+
+
 def test_a_license_that_changes_is_that_of_the_files_below_it(nights, tmp_path):
     files = {"a.py": CONTENTS[0], "sub/c.py": CONTENTS[1]}
     sources = write(tmp_path, {"one": files})

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jobs import storage
 from jobs.errors import LedgerBroken, UploadLost
 from jobs.execution import attempt, pieces
-from jobs.execution.attempt import FaultStreak, WorkBroken
+from jobs.execution.attempt import FaultStreak, UnitRunner, WorkBroken
 from jobs.execution.cursors import MAX_BATCH_ROWS
 from jobs.execution.worker import RunSpec, Worker
 from jobs.ledger import commits, journal
@@ -28,7 +28,7 @@ from jobs.storage.folders import JobFolder, OutputFolder
 from model.errors import ConfigError
 from tests.jobs import toy
 from tests.jobs.uppercase import read_here
-from transforms.rows.columns import ColumnOverrides
+from transforms.rows.columns import ColumnMap, ColumnOverrides
 from transforms.work import Unit
 
 
@@ -56,16 +56,39 @@ def test_a_unit_whose_upload_is_lost_is_attempted_again_under_a_new_name(tmp_pat
     paths = []
     opened = storage.open_output
 
-    def lost_once(path):
+    def lost_once(path, **options):
         paths.append(path)
         if len(paths) == 1:
             raise UploadLost(path)
-        return opened(path)
+        return opened(path, **options)
 
     monkeypatch.setattr(storage, "open_output", lost_once)
     (record,) = toy.run_here(job_dir)
     assert [row for _, row, _, _ in toy.outcome(job_dir)[0]] == [0]
     assert len(set(paths)) == 3 and record.attempt_id in paths[1] and record.attempt_id not in paths[0]
+
+
+def test_all_files_of_an_attempt_are_durable_before_its_commit_has_its_name(tmp_path, monkeypatch):
+    job_dir = toy.make_job(str(tmp_path), [["a", "reject"]])
+    (unit,) = read_plan(job_dir)
+    done: list[str] = []
+    fsync, link = os.fsync, os.link
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append(os.readlink(f"/proc/self/fd/{file}")), fsync(file)))
+    monkeypatch.setattr(os, "link", lambda old, new: (done.append(f"link {new}"), link(old, new)))
+    runner = UnitRunner(
+        job_dir=job_dir,
+        work=toy.ToyWork({}),
+        schema=toy.SCHEMA,
+        config_hash=toy.CONFIG_HASH,
+        journal=journal.Journal(job_dir, journal.new_session(supervised=True)),
+        identified_by=ColumnMap(content="content"),
+    )
+    record = runner.run(unit)
+    before = set(done[: done.index(f"link {job_dir.commit(unit.unit_id)}")])
+    files = [job_dir.join(file.path) for file in record.files.values()]
+    files.append(job_dir.rows_of(unit.unit_id, record.attempt_id))
+    assert len(files) == 3
+    assert {*files, *(os.path.dirname(file) for file in files)} <= before
 
 
 @given(st.lists(st.sampled_from(["a", "raise x", "refuse", "reject"]), min_size=1, max_size=24))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,11 +19,12 @@ from jobs.execution.supervisor import run_units
 from jobs.execution.worker import RunSpec
 from jobs.finalize import shards
 from jobs.finalize.shard_plan import ShardPlan, ShardPlanner
-from jobs.finalize.shards import MergeSpec, read_shard_record
+from jobs.finalize.shards import MergeSpec, merge_again, read_shard_record
 from jobs.ledger import commits
 from jobs.plan.reader import FooterReader
 from jobs.plan.units import read_plan
 from jobs.storage import failpoints
+from jobs.storage.folders import JobFolder
 from jobs.system.child_process import own_environment
 from model.errors import ConfigError
 from tests.jobs import toy
@@ -103,6 +105,49 @@ def test_a_merge_that_hangs_twice_is_one_line(merge, monkeypatch) -> None:
     with pytest.raises(ConfigError, match=r"^merging shard .* made no progress for 2 s, twice; .* --row_timeout_s"):
         crew.merge(dataclasses.replace(spec, row_timeout_s=2.0), plan.items())
     assert close(crew) == 0
+
+
+@pytest.fixture(scope="module")
+def large_job(tmp_path_factory) -> JobFolder:
+    """A job of 80 MB of kept rows, in five units of one row group of a shard each."""
+    texts = [[f"{group} {row} {'x' * 262_144}" for row in range(64)] for group in range(5)]
+    job_dir = toy.make_job(str(tmp_path_factory.mktemp("large")), texts)
+    toy.run_here(job_dir)
+    return job_dir
+
+
+@pytest.fixture
+def large(large_job) -> Iterator[tuple[MergeSpec, ShardPlan]]:
+    """Its merge into one shard."""
+    planner = ShardPlanner(1 << 40)
+    for record in commits.read_commits(large_job):
+        planner.add(record)
+    plan = planner.write(large_job)
+    yield MergeSpec(job_dir=large_job, plan_id=plan.plan_id, schema=toy.OUTPUT_SCHEMA), plan
+    storage.remove_tree(large_job.shards)
+
+
+def test_one_shard_is_divided_among_the_processes_and_has_the_same_bytes(large, monkeypatch) -> None:
+    spec, plan = large
+    (whole,) = (merge_again(spec, *shard) for shard in plan.items())
+    storage.remove(spec.job_dir.shard(spec.plan_id, "train-00000.json"))
+    crew = Crew(2)
+    crew.merge(spec, plan.items())
+    assert close(crew) == 2
+    record = read_shard_record(spec, "train", 0)
+    assert record is not None and record.path != whole.path
+    assert (record.sha256, record.rows) == (whole.sha256, 320)
+    assert not [name for name in storage.list_names(spec.job_dir.shard(spec.plan_id)) if name.endswith(".part")]
+
+
+@pytest.mark.parametrize("fault", ["kill", "hang"])
+def test_a_part_whose_process_is_lost_is_encoded_again(large, monkeypatch, fault) -> None:
+    spec, plan = large
+    monkeypatch.setenv(failpoints.VARIABLE, f"{shards.INSIDE_PART}:2={fault}")
+    crew = Crew(2)
+    crew.merge(dataclasses.replace(spec, row_timeout_s=2.0), plan.items())
+    close(crew)
+    assert [text[:4] for text in merged_rows(spec, plan)[::64]] == [f"{group} 0 " for group in range(5)]
 
 
 def test_a_damaged_attempt_is_told_as_what_it_is(merge) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 
 from jobs.execution import processes
-from jobs.execution.processes import processes_of, units_in_flight
+from jobs.execution.processes import processes_ahead, processes_of, units_in_flight
 from model.errors import ConfigError
 from tests.jobs.toy import ToyWork
 from tests.jobs.uppercase import Options
@@ -34,6 +37,38 @@ def test_there_is_a_worker_a_core(machine) -> None:
     machine(64, 1_000_000)
     assert processes_of(options(), ToyWork({})).workers == 64
     assert processes_of(options(workers=3), ToyWork({})).workers == 3
+
+
+@pytest.fixture
+def large(tmp_path) -> Path:
+    """A folder with 100 MB of files, and others that aren't input."""
+    for name, mb in (("a.parquet", 40), ("b.parquet", 60), ("notes.txt", 500)):
+        with open(tmp_path / name, "wb") as file:
+            file.truncate(mb * 1_000_000)
+    return tmp_path
+
+
+@pytest.mark.parametrize("named", [".", "*.parquet", "a.parquet b.parquet", "none.parquet ."])
+def test_a_large_local_input_has_its_workers_started_ahead(machine, large, named) -> None:
+    machine(64, 1_000_000)
+    there = Options(input=tuple(str(large / name) for name in named.split()), output="out")
+    assert processes_ahead(there) == 100 // 16
+    assert processes_ahead(dataclasses.replace(there, workers=2)) == 2
+
+
+@pytest.mark.parametrize("named", ["none", "none/*.parquet", "gs://bucket/*.parquet", "small.parquet"])
+def test_one_worker_is_started_ahead_where_the_input_is_small_or_not_known(machine, tmp_path, named) -> None:
+    machine(64, 1_000_000)
+    (tmp_path / "small.parquet").write_bytes(b"x" * 1000)
+    name = named if "://" in named else str(tmp_path / named)
+    assert processes_ahead(Options(input=(name,), output="out")) == 1
+
+
+def test_no_more_are_started_ahead_than_memory_holds(machine, large) -> None:
+    machine(64, 600)
+    there = Options(input=(str(large),), output="out")
+    assert processes_ahead(there) == 2
+    assert processes_ahead(dataclasses.replace(there, workers=5)) == 1  # which is refused later
 
 
 def test_a_work_that_spreads_its_rows_itself_gets_one_worker(machine) -> None:

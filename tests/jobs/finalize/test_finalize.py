@@ -33,12 +33,14 @@ from jobs.storage import failpoints
 from jobs.storage.folders import JobFolder, OutputFolder
 from tests.jobs import uppercase
 
+GROUP_BYTES = 800
+"""Of row groups, so that merges are divided."""
 FAILPOINTS = failpoints.names("finalize.") + failpoints.names("plan.")
 
 
 @pytest.fixture(scope="module")
 def forker() -> Iterator[uppercase.Forker]:
-    made = uppercase.Forker()
+    made = uppercase.Forker(GROUP_BYTES)
     yield made
     made.close()
 
@@ -61,6 +63,7 @@ def inline(monkeypatch):
     """Units and merges in this process: these tests are about what comes after them."""
     monkeypatch.setattr("jobs.execution.supervisor.run_units", uppercase.inline_units)
     monkeypatch.setattr("jobs.finalize.merge.merge_all", uppercase.inline_merges)
+    monkeypatch.setattr("jobs.finalize.shards.ROW_GROUP_BYTES", GROUP_BYTES)
 
 
 @pytest.fixture
@@ -116,6 +119,7 @@ def test_killed_anywhere_and_resumed_the_dataset_is_that_of_an_uninterrupted_run
     assert os.waitstatus_to_exitcode(forker.run(flags(corpus, output))) == 3
     assert hashes(output) == hashes(uninterrupted)
     assert not list(output.glob("_job/shards/*/*-00000.*.parquet"))  # merges, published by now
+    assert not list(output.glob("_job/shards/*/*.part"))
     assert uppercase.summary(output)["rows"] == uppercase.summary(uninterrupted)["rows"]
     assert (output / "COMPLETED").exists()
 

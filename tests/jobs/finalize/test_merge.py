@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 
+import pyarrow as pa
 import pytest
 
 from jobs.finalize import merge, shards
@@ -14,6 +15,7 @@ from jobs.finalize.shard_plan import ShardPlan, ShardPlanner
 from jobs.finalize.shards import MergeSpec, read_shard_record
 from jobs.ledger import commits
 from jobs.storage import failpoints
+from jobs.storage.folders import JobFolder
 from model.errors import ConfigError
 from tests.jobs import toy
 
@@ -132,3 +134,43 @@ def test_a_process_may_take_a_minute_to_start():
     watch.progress(("train", 0))
     time[0] = 60.5
     assert watch.hung() == [("train", 0)]
+
+
+def tasks_of(monkeypatch, groups: list[int], processes: int, *, bucket: bool = False) -> merge.MergeTasks:
+    """The tasks for shards of kept rows with so many row groups, and one of rejected records."""
+    monkeypatch.setattr(merge, "count_groups", lambda spec, kind, index: groups[index])
+    spec = MergeSpec(job_dir=JobFolder("gs://b/out/_job" if bucket else "/out/_job"), plan_id="0", schema=pa.schema([]))
+    return merge.MergeTasks(spec, [*(("train", index) for index in range(len(groups))), ("rejected", 0)], processes)
+
+
+def all_of(tasks: merge.MergeTasks) -> list[tuple]:
+    return [(task.kind, task.index, task.part) for task in iter(lambda: tasks.take() if len(tasks) else None, None)]
+
+
+def test_a_large_shard_is_divided_so_that_each_process_has_several_parts(monkeypatch):
+    found = all_of(tasks_of(monkeypatch, [16], 2))
+    assert found == [*(("train", 0, part) for part in range(8)), ("rejected", 0, None)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "processes", "bucket"),
+    [([16], 1, False), ([3], 2, False), ([0], 2, False), ([16] * 8, 2, False), ([16], 2, True)],
+    ids=["one process", "a small one", "unknown groups", "shards enough", "a bucket"],
+)
+def test_shards_stay_whole_where_dividing_them_helps_nobody(monkeypatch, groups, processes, bucket):
+    found = all_of(tasks_of(monkeypatch, groups, processes, bucket=bucket))
+    assert found == [*(("train", index, None) for index in range(len(groups))), ("rejected", 0, None)]
+
+
+def test_a_shard_is_put_together_in_order_once_all_its_parts_are_there(monkeypatch):
+    tasks = tasks_of(monkeypatch, [5], 2)
+    taken = [tasks.take() for _ in range(len(tasks))]
+    for task in reversed(taken[1:]):
+        tasks.end(task, None if task.part is None else shards.EncodedPart(f"part {task.part}", 0))
+    assert not len(tasks)
+    tasks.give_back(taken[0])
+    assert tasks.take() == taken[0]
+    tasks.end(taken[0], shards.EncodedPart("part 0", 0))
+    (last,) = [tasks.take()]
+    assert last.part is None
+    assert [part.path for part in last.encoded] == [f"part {number}" for number in range(5)]

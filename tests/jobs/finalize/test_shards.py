@@ -13,25 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import storage
-from jobs.finalize.shard_plan import ShardPlanner
-from jobs.finalize.shards import _BLOCK_ROWS, MergeSpec, _blocks, merge_shard
+from jobs.finalize.shard_plan import ShardPlanner, Stretch, divide
+from jobs.finalize.shards import EncodedPart, MergeSpec, MergeTask, count_groups, encode_part, merge_shard
 from jobs.ledger import commits
+from jobs.ledger.blocks import BlockSizes
 from jobs.ledger.commits import CommitRecord, FileRecord
 from jobs.plan.units import read_plan
 from jobs.storage.folders import JobFolder
 from jobs.storage.parquet import WRITING_ONCE
 from tests.jobs import toy
-
-
-@given(st.integers(0, 300), st.lists(st.integers(0, 300), max_size=6))
-def test_the_blocks_of_a_unit_do_not_depend_on_its_row_groups(rows, cuts):
-    table = pa.table({"row": range(rows), "text": [f"text {row}" for row in range(rows)]})
-    bounds = [0, *sorted(min(cut, rows) for cut in cuts), rows]
-    groups = [table.slice(start, end - start) for start, end in itertools.pairwise(bounds)]
-    blocks = list(_blocks(group for group in groups if group.num_rows))
-    assert [block.num_rows for block in blocks[:-1]] == [_BLOCK_ROWS] * (len(blocks) - 1)
-    assert all(0 < block.num_rows <= _BLOCK_ROWS and block.column(0).num_chunks == 1 for block in blocks)
-    assert pa.concat_tables([table.slice(0, 0), *blocks]).equals(table)
 
 
 def test_attempts_with_other_row_groups_are_merged_into_the_same_bytes(tmp_path, monkeypatch):
@@ -117,3 +107,101 @@ def test_a_shards_bytes_do_not_depend_on_an_attempts_cuts_where_values_are_null(
         patch.setattr("jobs.finalize.shards.ROW_GROUP_BYTES", group_bytes)
         with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as cut:
             assert shard_of_cut(table, [], whole) == shard_of_cut(table, sorted(cuts), cut)
+
+
+def units_of(table: pa.Table, bounds: list[int], folder: str, *, known: bool = True) -> MergeSpec:
+    """A job of units with the rows between these bounds, all in one shard."""
+    planner = ShardPlanner(1 << 40)
+    schema = NULLABLE.with_metadata({"schema_version": "1"})
+    for number, (start, end) in enumerate(itertools.pairwise([0, *bounds, table.num_rows])):
+        rows = table.slice(start, end - start)
+        path = Path(folder) / f"{number:06d}.kept.parquet"
+        pq.write_table(rows, path, **WRITING_ONCE)
+        sizes = BlockSizes()
+        sizes.add(rows)
+        data, blocks = path.read_bytes(), sizes.finish() if known else ()
+        digest = hashlib.sha256(data).hexdigest()
+        file = FileRecord(path=path.name, rows=rows.num_rows, bytes=len(data), sha256=digest, blocks=blocks)
+        unit = f"{number:06d}"
+        planner.add(
+            CommitRecord(unit_id=unit, attempt_id="a", status="done", rows_in=0, config_hash="", files={"kept": file})
+        )
+    plan = planner.write(JobFolder(folder))
+    return MergeSpec(job_dir=JobFolder(folder), plan_id=plan.plan_id, schema=schema)
+
+
+def encoded_parts(spec: MergeSpec, groups: int) -> list[EncodedPart]:
+    count = -(-count_groups(spec, "train", 0) // groups)
+    return [encode_part(spec, MergeTask("train", 0, groups, part)) for part in range(count)]
+
+
+def bytes_of(spec: MergeSpec, parts: list[EncodedPart] | None = None, groups: int = 0) -> bytes:
+    record = merge_shard(spec, "train", 0, encoded=parts or [], groups=groups)
+    assert pq.read_metadata(spec.job_dir.join(record.path)).num_rows == record.rows
+    return Path(spec.job_dir.join(record.path)).read_bytes()
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    cuts=st.lists(st.integers(1, 999), max_size=5, unique=True),
+    group_bytes=st.integers(5_000, 60_000),
+    groups=st.integers(1, 4),
+)
+def test_a_shard_put_together_from_parts_has_the_bytes_of_one_that_is_merged_whole(cuts, group_bytes, groups):
+    table = nullable_rows(1000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobs.finalize.shards.ROW_GROUP_BYTES", group_bytes)
+        with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as divided:
+            spec = units_of(table, sorted(cuts), divided)
+            parts = encoded_parts(spec, groups)
+            made = bytes_of(spec, parts, groups)
+            assert made == bytes_of(units_of(table, sorted(cuts), whole, known=False))
+            assert pq.ParquetFile(pa.BufferReader(made)).num_row_groups == count_groups(spec, "train", 0)
+            assert not any(Path(divided, part.path).exists() for part in parts)
+
+
+@pytest.mark.parametrize("fault", ["gone", "cut short", "another"])
+def test_a_part_that_is_not_what_was_written_is_encoded_anew(tmp_path, monkeypatch, fault):
+    monkeypatch.setattr("jobs.finalize.shards.ROW_GROUP_BYTES", 20_000)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "divided").mkdir()
+    whole = bytes_of(units_of(nullable_rows(2000), [700], str(tmp_path / "whole")))
+    spec = units_of(nullable_rows(2000), [700], str(tmp_path / "divided"))
+    parts = encoded_parts(spec, 2)
+    path = Path(spec.job_dir.join(parts[1].path))
+    if fault == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(
+            path.read_bytes()[:-1] if fault == "cut short" else Path(spec.job_dir.join(parts[0].path)).read_bytes()
+        )
+    assert bytes_of(spec, parts, 2) == whole
+
+
+def test_a_shard_of_units_without_known_sizes_is_not_divided(tmp_path):
+    assert count_groups(units_of(nullable_rows(200), [70], str(tmp_path), known=False), "train", 0) == 0
+
+
+def test_a_shard_whose_rows_are_copied_is_not_divided(tmp_path):
+    assert divide([Stretch({"is_final": True}, 0, 64, (5,))], 1, 1) == []
+
+
+@given(
+    sizes=st.lists(st.lists(st.integers(1, 20), min_size=1, max_size=6), max_size=8),
+    group_bytes=st.integers(1, 40),
+    groups=st.integers(1, 5),
+)
+def test_parts_hold_every_row_once_and_end_where_row_groups_end(sizes, group_bytes, groups):
+    units = [Stretch({"is_final": False, "unit": n}, 0, 64 * len(of) - n % 64, tuple(of)) for n, of in enumerate(sizes)]
+    parts = divide(units, group_bytes, groups)
+    assert sum(stretch.end - stretch.first for part in parts for stretch in part) == sum(unit.end for unit in units)
+    ends = [stretch for part in parts for stretch in part]
+    for one, other in itertools.pairwise(ends):
+        assert other.first == (one.end if other.source is one.source else 0)
+    for part in parts[:-1]:
+        total = count = 0
+        for size in (size for stretch in part for size in stretch.sizes):
+            total += size
+            if total >= group_bytes:
+                total, count = 0, count + 1
+        assert (total, count) == (0, groups)

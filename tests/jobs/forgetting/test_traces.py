@@ -74,6 +74,17 @@ def forget(*words: str | Path) -> int:
     return cli.main(["forget", *map(str, words)])
 
 
+def asked_by(option: str, folder: Path) -> list[str | Path]:
+    """What an option of `forget` gets that names the row."""
+    (folder / "list.txt").write_text(f"{REPOSITORY}\n")
+    asked: dict[str, list[str | Path]] = {
+        "opt_out": [folder / "list.txt"],
+        "path": [PATH],
+        "content_hash": [hashlib.sha256(SECRET.encode()).hexdigest()],
+    }
+    return asked[option]
+
+
 def traces(output: Path, names: list[str]) -> dict[str, list[str]]:
     """The files that have them, in their bytes or in the values of Parquet's columns and of Arrow's metadata."""
     found: dict[str, list[str]] = {}
@@ -97,13 +108,7 @@ def test_no_file_of_an_output_has_anything_of_a_removed_row(job, by, tmp_path):
     output = tmp_path / "out"
     assert run(job, write_input(tmp_path / "in"), output) == 0
     assert len(traces(output, all_but())) >= 1
-    (tmp_path / "list.txt").write_text(f"{REPOSITORY}\n")
-    asked = {
-        "opt_out": [tmp_path / "list.txt"],
-        "path": [PATH],
-        "content_hash": [hashlib.sha256(SECRET.encode()).hexdigest()],
-    }
-    assert forget(output, f"--{by}", *asked[by]) == 0
+    assert forget(output, f"--{by}", *asked_by(by, tmp_path)) == 0
     left = traces(output, all_but())
     named = {"opt_out": "repository", "path": "path", "content_hash": "sha256"}[by]
     if job == "index":
@@ -146,3 +151,32 @@ def test_duplicates_of_a_removed_row_no_longer_name_it(tmp_path):
 def _representatives(output: Path) -> list[dict[str, Any]]:
     paths = [path for path in output.rglob("representatives.parquet") if "editions" not in path.parts]
     return [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+FUSED = {
+    "filter in dedup": ("filter, quality: false, policy: none, decontaminate: false", "dedup"),
+    "dedup in filter": ("dedup", "filter, quality: false, policy: none, decontaminate: false"),
+}
+
+
+@pytest.mark.parametrize("by", ["opt_out", "path", "content_hash"])
+@pytest.mark.parametrize("steps", FUSED.values(), ids=FUSED)
+def test_no_file_of_a_job_with_fused_steps_has_anything_of_a_removed_row(steps, by, tmp_path):
+    write_input(tmp_path / "in")
+    write(tmp_path / "in/b.parquet", ("kept/b", "src/twin.py", TWIN), ("kept/b", "src/empty.py", ""))
+    first, last = steps
+    (tmp_path / "pipeline.yaml").write_text(
+        f"output: {tmp_path}/out\n"
+        "common: {progress: none, unit_rows: 5}\n"
+        "steps:\n"
+        f"  first: {{job: {first}, input: {tmp_path}/in, fused: true}}\n"
+        f"  last: {{job: {last}, input: first}}\n"
+    )
+    assert cli.main(["pipeline", str(tmp_path / "pipeline.yaml")]) == 0
+    output = tmp_path / "out/last"
+    before = traces(output, ["path"])
+    assert {name.partition("/")[0] for name in before} >= {"data", "rejected"}, "a record names the row"
+    assert forget(output, f"--{by}", *asked_by(by, tmp_path)) == 0
+    named = {"opt_out": "repository", "path": "path", "content_hash": "sha256"}[by]
+    assert traces(output, all_but()) == {LISTED: [named]}
+    assert [row["path"] for row in uppercase.dataset(output)["rejected"]] == ["src/twin.py", "src/empty.py"]

@@ -22,14 +22,33 @@ def num_bytes(block):
 
 
 @settings(max_examples=200, deadline=None)
-@given(sizes=SIZES)
-def test_blocks_have_all_repositories_in_order_and_large_ones_alone(sizes):
+@given(sizes=SIZES, full=st.none() | st.integers(1, 4_000_000))
+def test_blocks_have_all_repositories_small_ones_in_order_and_those_that_fill_a_block_alone(sizes, full):
     found = repositories(sizes)
-    blocks = list(blocks_of(found))
-    assert [one for block in blocks for one in block.repositories] == found
+    blocks = list(blocks_of(found, full))
+    assert sorted(one for block in blocks for one in block.repositories) == found
+    shared = [one for block in blocks for one in block.repositories if one.num_bytes < (full or GROUP_MB * 1_000_000)]
+    assert shared == sorted(shared)
     for block in blocks:
         assert len(block.repositories) == 1 or num_bytes(block) <= GROUP_MB * 1_000_000
-        assert len(block.repositories) == 1 or not any(one.is_large for one in block.repositories)
+        assert len(block.repositories) == 1 or all(one in shared for one in block.repositories)
+
+
+@settings(max_examples=200, deadline=None)
+@given(sizes=st.lists(st.integers(0, 2_000_000), max_size=60), full=st.integers(1, 2_000_000))
+def test_a_block_is_closed_as_soon_as_it_is_full(sizes, full):
+    blocks = list(blocks_of(repositories(sizes), full))
+    assert all(num_bytes(block) >= full for block in blocks[:-1])
+    assert all(num_bytes(block) - block.repositories[-1].num_bytes < full for block in blocks)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2_000_000), st.booleans()), max_size=60), st.integers(1, 2_000_000))
+def test_repositories_that_are_apart_share_no_block_with_others(described, full):
+    found = [Repository("entries", number, 1, *what) for number, what in enumerate(described)]
+    blocks = list(blocks_of(found, full))
+    assert sorted(one for block in blocks for one in block.repositories) == found
+    assert all(len({one.is_apart for one in block.repositories}) == 1 for block in blocks)
 
 
 @settings(max_examples=200, deadline=None)
@@ -55,5 +74,7 @@ def test_grouped_files_have_several_row_groups_of_small_repositories_and_large_o
     assert [block for file in files for block in file] == blocks
     for file, after in itertools.pairwise([*files, ()]):
         assert len(file) == 1 or not any(block.is_large for block in file)
+        most = ordering.FILE_GROUPS * GROUP_MB * 1_000_000
+        assert len(file) == 1 or sum(map(num_bytes, file)) <= most
         is_last = not after or file[0].is_large or after[0].is_large
-        assert len(file) == ordering.FILE_GROUPS or (is_last and 0 < len(file) < ordering.FILE_GROUPS)
+        assert is_last or sum(map(num_bytes, [*file, after[0]])) > most

@@ -194,9 +194,22 @@ def test_only_units_of_changed_repositories_are_packed_anew(nights, grown):
     assert stays and [(unit, one) for unit, one in now if unit[0] == 1] == stays
     assert {part["repo_name"] for unit, one in now if unit[0] == 2 for part in one["parts"]} == {"a/one", "c/three"}
     check(grown, FIRST | {"three": [NEW]}, False, True)
-    assert check_units(nights, grown, FIRST | {"three": [NEW]}) == 2
+    assert check_units(nights, grown, FIRST | {"three": [NEW]}) == 3
     assert nights.run(grown, "--grow") == 0
     assert "nothing to do" in (grown / "log").read_text()
+
+
+def test_a_repository_that_changes_again_is_packed_anew_without_its_former_neighbors(nights, grown):
+    before = packed(grown / "out")
+    corpus = FIRST | {"three": [NEW], "four": [("a/one", "new.py", LONG)]}
+    write_corpus(grown, corpus)
+    grow(nights, grown)
+    assert "edition 3: rows: 1 new, 3 packed again" in (grown / "log").read_text()
+    stays = [(unit, one) for unit, one in before if all(part["repo_name"] != "a/one" for part in one["parts"])]
+    assert {part["repo_name"] for _, one in stays for part in one["parts"]} == {"b/two", "c/three"}
+    assert [(unit, one) for unit, one in packed(grown / "out") if unit[0] < 3] == stays
+    check(grown, corpus, False, True)
+    assert check_units(nights, grown, corpus) == 3
 
 
 def test_a_merged_corpus_has_nothing_new(nights, grown):
@@ -220,7 +233,7 @@ def test_a_unit_that_only_loses_rows_leaves_without_a_new_one(nights, grown):
 def test_rows_that_are_gone_leave_with_the_unit_that_is_packed_anew(nights, grown):
     write_corpus(grown, {"two": FIRST["two"], "four": [("a/one", "new.py", LONG)]})
     grow(nights, grown)
-    assert "1 new, 3 gone, 2 packed again; files: 1 new, 2 gone" in (grown / "log").read_text()
+    assert "1 new, 3 gone; files: 1 new, 2 gone" in (grown / "log").read_text()
     check(grown, {"two": FIRST["two"], "four": [("a/one", "new.py", LONG)]}, False, True)
 
 

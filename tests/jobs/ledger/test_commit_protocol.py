@@ -18,6 +18,7 @@ import hashlib
 import io
 import threading
 from collections import Counter
+from collections.abc import Collection
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,6 +53,7 @@ class Attempt:
         self.returned: commits.CommitRecord | None = None
         self.finished = False
         self._objects = objects
+        self._volatile: set[str] = set()
         self._fault = "ok"
         self._go = threading.Semaphore(0)
         self._at_rest = threading.Semaphore(0)
@@ -96,6 +98,7 @@ class Attempt:
 
     def create_if_absent(self, path: str, data: bytes) -> bool:
         def effect() -> bool:
+            assert not self._volatile, "a commit names files that a power loss may take"
             if path in self._objects:
                 return False
             self._objects[path] = data
@@ -110,15 +113,20 @@ class Attempt:
         return io.BytesIO(self._objects[path])
 
     @contextlib.contextmanager
-    def open_output(self, path: str):
+    def open_output(self, path: str, *, durable: bool = True):
         file = HashedBuffer()
         yield file
 
         def effect() -> None:
             assert path not in self._objects, "an attempt's file was written twice"
             self._objects[path] = file.getvalue()
+            if not durable:
+                self._volatile.add(path)
 
         self._operation(effect)
+
+    def make_durable(self, paths: Collection[str]) -> None:
+        self._operation(lambda: self._volatile.difference_update(paths))
 
 
 class HashedBuffer(io.BytesIO):

@@ -118,6 +118,11 @@ def test_an_unknown_flag_names_the_nearest_known_one(typo, meant):
     assert f"unknown flag {typo.split('=')[0]}; did you mean {meant}?" in refused(typo, "1")
 
 
+def test_dashes_alone_make_no_flag_alike():
+    assert "unknown flag --dine; did you mean --fine?" in refused("--dine", "1")
+    assert "unknown flag --us; see" in refused("--us", "1")
+
+
 def test_flags_are_never_abbreviated():
     assert "unknown flag --spee" in refused("--spee", "1")
 

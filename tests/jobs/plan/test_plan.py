@@ -383,7 +383,7 @@ def test_units_can_be_limited_to_their_row_groups():
 
 def test_small_files_share_a_unit_up_to_its_bounds_and_large_or_bad_ones_stand_alone():
     inputs = fake_inputs([[3], [2, 0, 2], [], [3], [90], [5], [1], [1, 1]])
-    files = [replace(file, state="bad") if file.uri == "f6" else file for file in inputs.files]
+    files = [file._replace(state="bad") if file.uri == "f6" else file for file in inputs.files]
     inputs = replace(inputs, files=tuple(files))
     plan = make_plan(inputs, columns=["content"], bounds=UnitBounds(rows=40, bytes=80))
     assert [(unit.title, unit.row_count, unit.num_bytes) for unit in plan.units if unit.uri != "f4"] == [
@@ -481,7 +481,7 @@ def test_cutting_few_rows_again_keeps_each_row_and_makes_the_same_plan_each_time
 
 def test_bad_files_dont_make_a_plan_of_few_rows_one_of_many_units():
     inputs = fake_inputs([[16], *[[1]] * FEW_UNITS])
-    files = (inputs.files[0], *(replace(file, state="bad") for file in inputs.files[1:]))
+    files = (inputs.files[0], *(file._replace(state="bad") for file in inputs.files[1:]))
     plan = plan_few(replace(inputs, files=files))
     assert [unit.row_count for unit in plan.units] == [4] * 4 + [0] * FEW_UNITS
 

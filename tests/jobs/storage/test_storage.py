@@ -187,6 +187,21 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(monkeypatch, tmp_path):
         with pytest.raises(StorageFull, match=r"no space left.*run the same command again"):
             write(str(tmp_path / "x"), b"data")
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "y").write_bytes(b"data")
+    with pytest.raises(StorageFull, match="no space left"):
+        storage.make_durable([str(tmp_path / "y")])
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_signal_while_an_object_is_replaced_leaves_no_temporary_file(monkeypatch, tmp_path, step):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    storage.write_bytes(str(tmp_path / "x"), b"before")
+    monkeypatch.setattr(os, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        storage.write_bytes(str(tmp_path / "x"), b"data")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x", b"before")]
 
 
 def test_a_really_full_disk_leaves_nothing_half_created(full_disk):

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.execution import child
 from jobs.system import child_process
-from jobs.system.child_process import ChildProcess, new_child, started_ahead
+from jobs.system.child_process import ChildProcess, end_ahead, new_child, next_ahead, started_ahead, tell_ahead
 
 
 class FakeChild(ChildProcess):
@@ -46,6 +46,21 @@ def test_a_child_that_was_started_ahead_and_not_taken_is_ended(fake_children):
         (waiting,) = child_process._ahead
     assert isinstance(waiting, FakeChild) and waiting.is_closed
     assert not child_process._ahead
+
+
+def test_children_that_were_started_ahead_are_taken_in_turn_with_the_environment_they_are_to_have(fake_children):
+    with started_ahead(["json.tool"], 3):
+        first = new_child()
+        tell_ahead({"prepare": "orders"})
+        second = next_ahead({"CODEMILL_NEW": "1"})
+        (third,) = child_process._ahead
+        end_ahead()
+        assert next_ahead() is None
+    assert first.sent == [{"preload": ["json.tool"]}]
+    assert second.sent[:2] == [{"preload": ["json.tool"]}, {"prepare": "orders"}]
+    assert second.sent[2]["environment"]["CODEMILL_NEW"] == "1" and second._environment == {"CODEMILL_NEW": "1"}
+    assert third.sent[1:] == [{"prepare": "orders"}]
+    assert [one.is_closed for one in (first, second, third)] == [False, False, True]
 
 
 def test_a_child_adopts_its_parents_environment(monkeypatch):

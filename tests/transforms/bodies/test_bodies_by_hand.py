@@ -1,4 +1,6 @@
-"""Judges of bodies, held to answers written by hand: 40 a language that they were built with, 20 that they were not."""
+"""Judges of bodies, held to answers written by hand: 40 a language that they were built with, 20 that they were not,
+and 40 by another hand.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,10 @@ def test_answers_are_kept_or_rejected_for_their_reason(path, task, small_tokeniz
     assert not wrong
 
 
-def test_answers_that_were_held_out_are_told_apart_as_often_as_is_claimed(task, small_tokenizer):
+@pytest.mark.parametrize("folder", ["held_out", "another_hand", "another_hand_sealed"])
+def test_answers_that_were_held_out_are_told_apart_as_often_as_is_claimed(folder, task, small_tokenizer):
     kept, refused = Counter(), Counter()
-    for path in HELD_OUT:
+    for path in sorted((HERE / folder).glob("*.txt")):
         for answer in read_answers(path):
             is_kept = verdict_on(task, small_tokenizer, answer) == GOOD
             (kept if answer.wanted == GOOD else refused)[is_kept] += 1

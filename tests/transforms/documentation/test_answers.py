@@ -32,6 +32,14 @@ def test_shares_of_the_held_out_answers_reach_the_aim():
     assert sum(bad) >= LEAST_REFUSED * len(bad)
 
 
+@pytest.mark.parametrize("folder", ["another_hand", "another_hand_sealed"])
+def test_answers_of_a_second_hand_are_told_apart(folder):
+    good, bad = shares_of(folder)
+    assert len(good) == 90 and len(bad) >= 90
+    assert sum(good) >= LEAST_KEPT * len(good)
+    assert sum(bad) >= LEAST_REFUSED * len(bad)
+
+
 def test_answers_made_to_be_hard_are_told_apart():
     good, bad = shares_of("hard")
     assert len(good) + len(bad) == 67

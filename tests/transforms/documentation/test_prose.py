@@ -6,7 +6,6 @@ import pytest
 
 from transforms.documentation.foreign import foreign_form
 from transforms.documentation.prose import (
-    is_chatter,
     is_template,
     is_unfinished,
     reads_as_code,
@@ -15,6 +14,7 @@ from transforms.documentation.prose import (
 )
 from transforms.documentation.reading import read_facts
 from transforms.documentation.types import types_agree
+from transforms.talk import is_chatter
 
 
 @pytest.mark.parametrize(
@@ -254,3 +254,47 @@ def test_the_name_with_nothing_but_small_words_around_it_says_no_more():
     assert repeats_name("scale", "This is the scale function.")
     assert not repeats_name("scale", "Scale a function.\n\nIn two ways.")
     assert not repeats_name("is_a", "Tells of a class.")
+
+
+@pytest.mark.parametrize(
+    ("text", "grammar"),
+    [
+        ("fun <T> retry(times: Int, action: () -> T): T", "kotlin"),
+        ("public static <K> Map<K, List<V>> groups(Collection<V> values)", "java"),
+        ("=> Is(LogEventLevel.Error)", "csharp"),
+        ("(left.consume(item), right)", "rust"),
+        ("if key not in self.tags:\nreturn value", "python"),
+        ("with open(startup) as f:\nrun(f)", "python"),
+        ('return "context value " + k.name', "go"),
+        ("if constexpr (N == 0)", "cpp"),
+        ("self.count.load(Ordering::Relaxed) == 0 || self.base.full()", "rust"),
+    ],
+)
+def test_heads_and_expressions_of_bodies_read_as_code(text, grammar):
+    assert reads_as_code(text, grammar)
+
+
+@pytest.mark.parametrize(
+    ("text", "grammar"),
+    [
+        ("=> is used for the key, -> for the value.", "kotlin"),
+        ("if the key is known:\n    the value", "python"),
+        ('"Smart" quotes are kept.', "java"),
+        ("(Deprecated, see close.)", "go"),
+        ("Use this for all sizes:\nwidth = 2 * height", "go"),
+    ],
+)
+def test_sentences_with_signs_of_code_do_not(text, grammar):
+    assert not reads_as_code(text, grammar)
+
+
+@pytest.mark.parametrize("text", ["The visitor to call back on", "What to look for", "The stream to write to"])
+def test_an_infinitive_may_end_with_a_preposition(text):
+    assert not is_unfinished(text)
+
+
+def test_what_is_said_alike_of_several_parameters_is_no_circle():
+    said = "Object positionally formatted into the message template."
+    text = "Writes an event.\n\n" + "\n".join(f"@param value{number} {said}" for number in range(4))
+    assert not repeats_itself(text)
+    assert repeats_itself("Writes an event.\n\n" + f"@param value {said}\n" * 4)

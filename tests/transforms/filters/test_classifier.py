@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from jobs.filter import Options, stages_of
 from model.errors import ConfigError
 from transforms.filters import classifier
+from transforms.filters import fasttext_model as fasttext_reader
 from transforms.filters.classifier import MAX_CHARS, ClassifierStage, model_sha256
 from transforms.filters.work import FilterStages
 from transforms.rows.row import Row, SourceRef
@@ -147,3 +149,55 @@ def test_a_row_on_which_the_model_fails_costs_that_row_alone(model, monkeypatch)
     monkeypatch.setattr(stage, "_scores", failing)
     good, bad = stage.examine_all(rows("fine", "worse"))
     assert good.rejection is None and bad.rejection.reason == "stage_error"
+
+
+def fasttext_model(path: Path, **settings) -> Path:
+    """A model trained in a tenth of a second: casinos against functions."""
+    fasttext = pytest.importorskip("fasttext", reason="an extra: codemill[classifier]")
+    lines = path.with_suffix(".txt")
+    rng = random.Random(7)
+    words = [f"w{i}" for i in range(400)]
+    good = [f"__label__good def f return {' '.join(rng.sample(words, 4))}\n" for _ in range(200)]
+    bad = [f"__label__bad casino money {' '.join(rng.sample(words, 4))}\n" for _ in range(200)]
+    lines.write_text("".join(good + bad))
+    model = fasttext.train_supervised(str(lines), dim=8, epoch=5, thread=1, bucket=500, verbose=0, **settings)
+    if path.suffix == ".ftz":
+        model.quantize(str(lines), qnorm=True)
+    model.save_model(str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("a.bin", {}), ("b.bin", {"loss": "hs", "minn": 2, "maxn": 3, "wordNgrams": 2}), ("c.ftz", {"loss": "ova"})],
+)
+def test_a_fasttext_model_scores_by_the_class_that_is_named(tmp_path, name, settings):
+    stage = stage_of(fasttext_model(tmp_path / name, **settings), target="bad")
+    stage = pickle.loads(pickle.dumps(stage))  # noqa: S301
+    stage.open()
+    good, bad, *odd = stage.examine_all(rows("def f\n  return\n", "casino\nmoney\n", "", "\0\ud800\n"))
+    assert good.rejection is None and good.columns["classifier_score"] < 0.5
+    assert bad.rejection.reason == "classified" and len(odd) == 2
+    assert stage.version.startswith(f"classifier-{stage.sha256[:16]}-0.5-bad")
+
+
+def test_a_fasttext_model_without_the_class_or_its_end_is_refused_in_one_line(tmp_path):
+    path = fasttext_model(tmp_path / "a.bin")
+    for target in ("", "worse"):
+        with pytest.raises(ConfigError, match=r"a\.bin has the classes \w+, \w+; choose one by --classifier_class"):
+            stage_of(path, target=target).open()
+    whole = path.read_bytes()
+    for size in (4, 7, 60, 90, 500, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ConfigError, match=r"a\.bin is damaged or cut off"):
+            stage_of(path, target="bad").open()
+    path.write_bytes(whole[:4] + b"\x63" + whole[5:])
+    with pytest.raises(ConfigError, match="is no fastText model of version 12 or older"):
+        stage_of(path, target="bad").open()
+
+
+def test_without_the_library_its_name_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(fasttext_reader, "fasttext", None)
+    (tmp_path / "a.bin").write_bytes(fasttext_reader.MAGIC)
+    with pytest.raises(ConfigError, match=r"a\.bin needs fastText: pip install 'codemill\[classifier\]'"):
+        stage_of(tmp_path / "a.bin", target="bad").open()

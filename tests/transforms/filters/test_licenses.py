@@ -40,7 +40,7 @@ TEXTS = st.lists(st.sampled_from(PARTS), max_size=5).map(" ".join)
 def with_patterns_alone(text: str) -> tuple[str, ...]:
     """`file_licenses` of a text without an SPDX line, by trying all patterns."""
     head = text[:4096]
-    if not re.search(r"(?i)licen[cs]e|permission is hereby|redistribution", head):
+    if not re.search(r"(?i)licen[cs]e|permission (?:is hereby|to use|is granted)|redistribution", head):
         return ()
     flat = " ".join(re.sub(r"(?m)^[ \t]*(?:#|//|\*|--|;|%|\"\"\"|/\*)+", " ", head).split())
     for identifier, _, pattern in licenses._HEADERS:
@@ -56,6 +56,21 @@ def with_patterns_alone(text: str) -> tuple[str, ...]:
 @example(" ".join(PARTS[13:16:2]))
 def test_words_that_are_searched_for_first_change_no_license(text):
     assert file_licenses(text) == with_patterns_alone(text)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "text"),
+    [
+        ("ISC", "Permission to use, copy, modify, and distribute this software for any purpose with or without fee\n"
+                "is hereby granted, provided that the above copyright notice and this permission notice appear in all"
+                " copies."),
+        ("Zlib", "This software is provided 'as-is', without any express or implied warranty.\nPermission is granted to"
+                 " anyone. Altered source versions must be plainly marked as such."),
+    ],
+)  # fmt: skip
+def test_a_text_that_does_not_call_itself_a_license_is_one(identifier, text):
+    for mark in ("#", "//", " *"):
+        assert file_licenses("".join(f"{mark} {line}\n" for line in text.split("\n"))) == (identifier,)
 
 
 @pytest.mark.parametrize(("identifier", "words", "pattern"), licenses._HEADERS)

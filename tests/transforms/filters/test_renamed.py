@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from transforms.filters.renamed import RenamedIndex, build_renamed, is_renamed, 
 from transforms.filters.structure import structure_batches, token_offset
 from transforms.languages.lookup import find_language
 from transforms.rows.row import Row, SourceRef
+from transforms.scanning.lexical import text_spans
 
 SOLUTION = '''def longest_run(values, limit):
     """How long the longest run of values below the limit is."""
@@ -92,6 +94,15 @@ def test_each_token_begins_where_the_text_has_it(text):
     assert all(chr(text.encode()[offset]) not in " \n#;\\'\"" for offset in offsets)
     with pytest.raises(IndexError):
         token_offset(text, python, len(offsets))
+
+
+@given(st.text("a1=.\n #'\"\\;é-/*`", max_size=60), st.sampled_from(["python", "java"]))
+def test_words_are_the_same_whether_a_text_is_hashed_whole_or_without_strings_and_comments(text, language):
+    found = find_language(language)
+    data = text.encode()
+    spans = text_spans(data, found)
+    between = [data[end:start] for (_, end), (start, _) in itertools.pairwise([(0, 0), *spans, (len(data), 0)])]
+    assert hashes_of(text, language) == hashes_of(" ".join(piece.decode() for piece in between), language)
 
 
 OTHERS = {

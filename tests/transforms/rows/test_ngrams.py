@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.rows import ngrams
-from transforms.rows.ngrams import ngram_hashes, ngram_hashes_by_length, token_batches, token_hashes, tokens_of
+from transforms.rows.ngrams import TokenSums, ngram_hashes, placed_tokens, token_batches, token_hashes, tokens_of
 
 TEXTS = st.lists(st.text(st.sampled_from("aB_0 \n-.é中\ud800"), max_size=40), max_size=12)
 
@@ -44,15 +44,24 @@ def test_equal_tokens_have_equal_hashes_and_others_differ(text):
     assert len(set(hashes)) == len(set(tokens)) == len(set(zip(tokens, hashes, strict=True)))
 
 
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=40), st.lists(st.integers(1, 20), max_size=4))
+@given(TEXTS)
+def test_each_token_is_where_its_batch_says(texts):
+    for batch in placed_tokens(texts):
+        for number, text in enumerate(batch.texts):
+            first, last = batch.bounds[number], batch.bounds[number + 1]
+            places = [batch.data[start : batch.offsets[number] + len(text)] for start in batch.starts[first:last]]
+            tokens = [
+                token.encode("utf-8", "surrogatepass") for token in tokens_of(text.decode("utf-8", "surrogatepass"))
+            ]
+            assert all(place.startswith(token) for place, token in zip(places, tokens, strict=True))
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=40), st.lists(st.integers(1, 20), max_size=4, unique=True))
 def test_prefix_sums_give_the_hashes_of_all_ngrams(values, lengths):
     hashes = np.array(values, dtype=np.uint64)
-    found = [(n, grams.tolist()) for n, grams in ngram_hashes_by_length(hashes, lengths)]
-    assert found == [(n, ngram_hashes(hashes, n).tolist()) for n in lengths]
-
-
-def test_more_tokens_than_the_tables_have_powers_for_give_the_same_ngrams(monkeypatch):
-    hashes = np.arange(1, 50, dtype=np.uint64)
-    expected = [grams.tolist() for _, grams in ngram_hashes_by_length(hashes, (3, 12))]
-    monkeypatch.setattr(ngrams, "_MAX_SUMMED_TOKENS", 10)
-    assert [grams.tolist() for _, grams in ngram_hashes_by_length(hashes, (3, 12))] == expected
+    sums = TokenSums(hashes)
+    assert [sums.ngrams(n).tolist() for n in lengths] == [ngram_hashes(hashes, n).tolist() for n in lengths]
+    some = sums.ngrams_at(np.arange(len(hashes)), np.array(lengths, np.int64))
+    assert [row[: max(0, len(hashes) - n + 1)].tolist() for row, n in zip(some, lengths, strict=True)] == [
+        ngram_hashes(hashes, n).tolist() for n in lengths
+    ]

@@ -61,6 +61,21 @@ FORMS = {
     ".pgpass": ["db1.acme.io:5432:app:svc:PW\n"],
     ".htpasswd": ["app:{SHA}HASH=\n"],
     "config/master.key": ["HEX"],
+    "src/db.ts": ['export const o = { host: "h", password: "MADEUP" };\n'],
+    "flow.yml": ["db: {user: anna, password: MADEUP, port: 1}\n"],
+    "web2.xml": ["<a><password>MADEUP</password></a>\n"],
+    "run2.sh": ["secrets=(DB_PASSWORD=MADEUP PORT=1)\n", "mysql --password=MADEUP --user=anna < a.sql\n", "DB_PASSWORD=MADEUP ./run\n"],
+    "app.gradle": ["keyPassword 'MADEUP'\n"],
+    "Setter.java": ['pool.setPassword("MADEUP");\n'],
+    ".env.local": ["DB_PASSWORD=copper.MADEUP\n"],
+    "number.json": ['{"client_secret": DIGITS, "a": 1}\n'],
+    "number.go": ["var apiKey = DIGITS\n"],
+    "keys.c": ["static const uint8_t aes_key[32] = {BYTES};\n"],
+    "Keys.java": ["static final byte[] SECRET_KEY = new byte[] { BYTES };\n"],
+    "keys.rs": ["const ENCRYPTION_KEY: [u8; 32] = [BYTES];\n"],
+    "keys.py": ["signing_key = bytes([\n    BYTES,\n])\n"],
+    "keys.go": ["var privateKey = []byte{BYTES}\n"],
+    "keys.js": ["const key = new Uint8Array([BYTES]);\n"],
     "notes.txt": ["https://user:WORD@host.acme.io/x\n", "jdbc:oracle:thin:scott/WORD@//db1:1521/x\n", "the password for master:WORD\n"],
 }  # fmt: skip
 SAME = {
@@ -87,11 +102,20 @@ SAME = {
     "b.py": ['password = "required"\n', 'PASSWORD = "passwordField"\n', '"password": "string"\n', 'password = "Enter your word"\n', 'password="aaaaaaaa"\n',
              'url = "https://user:password@db.acme.io/x"\n', 'url = "postgres://app:secret@localhost/app"\n', 'url = "https://app:pass@example.com"\n'],
     "b.json": ['{"type": "object", "password": "undefined"}\n', '{"error": {"password": "mismatch"}}\n'],
+    "c.js": ["const o = { password: 'required|min:8|confirmed' };\n", "const o = {password: hazelnutValue, port: 1};\n"],
+    "c.java": ['pool.setPassword("serviceUmbrella", 1);\n'],
+    "c.c": ["static const uint8_t aes_key[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};\n", "uint8_t icon_bits[32] = {BYTES};\n",
+            "static const uint8_t public_key[32] = {BYTES};\n", "uint8_t key_hash[32] = {BYTES};\n", "int key_codes[16] = {37, 38, 39, 40, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76};\n"],
+    "c.yml": ["db: {user: anna, password: required, port: 1}\n", "db: {password: ${DB_PASSWORD}, port: 1}\n"],
+    "c.sh": ["tool --password=prompt --user=anna\n", "export PASSWORD=password DB=x\n"],
+    "labels/app.ts": ['export const o = { password: "Zugangswort" };\n'],
+    ".env.sample": ["DB_PASSWORD=form.label.password\n", "DB_PASSWORD=db.acme.io\n"],
+    "c.go": ["const maxTokens = 9007199254740991\n", "var keyTime = 1609459200000000000\n"],
     "b.sh": ["echo $PW | sudo -S reboot\n", "net user app /add\n", "docker run -e TOKEN_TYPE=bearer x\n", "docker run -e PASSWORD=$PW x\n"],
     "id_rsa.txt": ["-----BEGIN RSA PRIVATE KEY-----\nyour private key goes here\n-----END RSA PRIVATE KEY-----\n"],
 }  # fmt: skip
 
-_FIELD = re.compile(r"(?<![A-Z_])(?:BASIC|B64|DIGITS|HASH|HEX|KEY|MADEUP|PW|SHORT|WORD)(?![A-Z_])")
+_FIELD = re.compile(r"(?<![A-Z_])(?:BASIC|B64|BYTES|DIGITS|HASH|HEX|KEY|MADEUP|PW|SHORT|WORD)(?![A-Z_])")
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +130,7 @@ def filled(form: str, seed: int) -> tuple[str, list[str]]:
     password = fill("Tr{alnum:5}7!{lower:3}", rng)
     basic = base64.b64encode(f"svc:{password}".encode()).decode()
     makers = {
+        "BYTES": ", ".join(f"0x{byte:02x}" for byte in random.Random(seed).randbytes(32)),
         "BASIC": basic, "B64": fill("aB3{b64:40}", rng), "KEY": fill("{alnum:30}7x", rng), "HASH": fill("{b64:26}9", rng),
         "HEX": fill("{hex:31}7", rng), "WORD": fill("{alnum:8}7xQ", rng), "PW": password,
         "MADEUP": rng.choice(["shovelgrass", "marigoldtree", "Winterberry"]), "SHORT": "mar" + "gold", "DIGITS": fill("9{digit:17}3", rng),
@@ -157,6 +182,12 @@ def test_a_pipe_of_another_line_makes_no_password():
 def test_a_placeholder_for_a_credential_is_not_reported(scanner, path, form):
     text, _ = filled(form, 5)
     assert [(f.rule, text[f.start : f.end]) for f in scanner.scan(text, path=path)] == []
+
+
+def test_a_default_password_is_one_where_the_host_is_real(scanner):
+    for word in ("changeme", "changeit"):
+        assert scanner.scan(f"URL=mysql://root:{word}@cache.acme.io:3306/shop\n", path="app.env")
+        assert not scanner.scan(f"URL=mysql://root:{word}@localhost:3306/shop\n", path="app.env")
 
 
 def test_a_settings_file_s_rules_ask_for_its_path(scanner):

@@ -89,3 +89,44 @@ def test_a_card_is_found_in_quotes_in_prose_and_in_a_column_of_cards(scanner, pa
     for seed in range(20):
         text, _ = with_cards(CARDS[path], seed)
         assert [f.type for f in scanner.scan(text, path=path)] == ["card"], text
+
+
+def test_a_column_of_nothing_but_cards_is_one_without_a_name(scanner):
+    rng = random.Random(3)
+    cards, other = [fill("{card}", rng) for _ in range(3)], "453957876362148"
+    text = "id,number\n" + "".join(f"{i},{card}\n" for i, card in enumerate(cards))
+    assert [text[f.start : f.end] for f in scanner.scan(text, path="a.csv")] == cards
+    assert not scanner.scan(text + f"9,{other}\n", path="a.csv") and not scanner.scan(
+        text.replace("id", "u"), path="a.c"
+    )
+
+
+TOWNS = [
+    "Birkenstraße 72, 80968 München", "29 rue Mustard, 75011 Paris", "Calle Urchin 69, 28018 Madrid",
+    "Via Salmon 36, 00113 Roma", "Kerkstraat 75, 1017 AB Amsterdam", "46 Jacket Street, London SW1A 2AA",
+    "98 Lantern Avenue, Springfield, IL 62713", "Rua Domino, 54, São Paulo - SP, 01313-000",
+    "13 Turnip Road, Bengaluru 560010",
+    "ul. Velvet 13, 00-916 Warszawa", "〒100-0013 東京都千代田区丸の内1-88", "서울특별시 종로구 세종대로 76",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", TOWNS)
+def test_an_address_is_found_with_its_postal_code_and_town(scanner, address):
+    text = f"Visit us: {address} on Monday.\n"
+    assert [text[f.start : f.end] for f in scanner.scan(text, path="a.md")] == [address]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("home_latitude, home_longitude = 48.137154, 11.576824\n", ["48.137154, 11.576824"]),
+        ("const MAX_LAT = 85.051129;\nbounds.maxLat = 48.137154;\n", []),
+        ("Tél.: 0643772961\n", ["0643772961"]),
+        ('LABEL maintainer="Qarla Zvensson"\n', ["Qarla Zvensson"]),
+        ('s.authors = ["Qarla Zvensson"]\n', ["Qarla Zvensson"]),
+        ("- Faster start (thanks to Qarla Zvensson)\n", ["Qarla Zvensson"]),
+        ("- thanks to the team and Acme Inc\n", []),
+    ],
+)
+def test_values_are_found_after_the_words_that_people_use(scanner, text, values):
+    assert [text[f.start : f.end] for f in scanner.scan(text, path="a.py")] == values

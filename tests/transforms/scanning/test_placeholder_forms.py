@@ -19,6 +19,7 @@ MAIL = f"{NAME}@{HOST}"
 PW = "Test" + "123456x"
 KEY_LINES = [("Zk9q2Lm7Xw" * 7)[at : at + 64] for at in range(4)]
 DASHES = "-" * 5
+BYTES = ", ".join(f"0x{byte:02x}" for byte in random.Random(5).randbytes(16))
 FORMS = {
     "a.sh": [f"export DB_PASSWORD={PW}\n", f"mysql -u root -p{PW} app\n", f'echo "password: {PW}"\n', f"# {MAIL}\nls\n"],
     "Dockerfile": [f"FROM a\nENV DB_PASSWORD={PW}\nENV DB_PASSWORD {PW}\nRUN mysql -p{PW} app\n"],
@@ -31,6 +32,11 @@ FORMS = {
     "a.yml": [f"password: {PW}\nmail: {MAIL}\n"],
     "a.py": [f'a = "{MAIL}"  # {MAIL}\n', "card = CARD\n"],
     "a.js": ["const card = CARD;\n"],
+    "k.rs": ["const ENCRYPTION_KEY: [u8; 16] = [BYTES];\n"],
+    "k.java": ["class B { static final byte[] SECRET_KEY = {BYTES}; }\n"],
+    "k.py": ["signing_key = bytes([\n    BYTES,\n])\n"],
+    "k.c": ["static const unsigned char aes_key[16] = {BYTES};\nint x;\n"],
+    "k.go": ["package k\n\nvar privateKey = []byte{BYTES}\n"],
     "a.go": [f'package a\n\nvar a = "{MAIL}"\n'],
     "a.rb": ["\n".join([f"# {DASHES}BEGIN RSA PRIVATE KEY{DASHES}", *(f"# {line}" for line in KEY_LINES),
                         f"# {DASHES}END RSA PRIVATE KEY{DASHES}", "x = 1", ""])],
@@ -46,11 +52,13 @@ def content_filter() -> ContentFilter:
 
 @pytest.mark.parametrize(("path", "text"), [(path, text) for path, texts in FORMS.items() for text in texts])
 def test_a_placeholder_is_legal_where_it_stands(content_filter, path, text):
-    text = text.replace("CARD", fill("{card}", random.Random(4)))
+    text = text.replace("CARD", fill("{card}", random.Random(4))).replace("BYTES", BYTES)
     assert parses(text, "", path) is True
     outcome = content_filter.filter_input(text, path=path)
     assert outcome.dropped is None and parses(outcome.text, "", path) is True
-    assert re.search(r"[<\[][A-Z_]+_1[>\]]", outcome.text) and PW not in outcome.text and NAME not in outcome.text
+    assert re.search(r"[<\[][A-Z_]+_1[>\]]", outcome.text) and not any(
+        value in outcome.text for value in (PW, NAME, BYTES)
+    )
     assert content_filter.filter_input(outcome.text, path=path).text == outcome.text
 
 

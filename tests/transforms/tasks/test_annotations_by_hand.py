@@ -11,12 +11,13 @@ from model.engine.requests import Completion
 from model.errors import ConfigError
 from tests.transforms.bodies.answers import GOOD, read_answers
 from transforms.tasks.annotate import AnnotateTask
+from transforms.tasks.answer_texts import asks_for_code, quotes
 from transforms.tasks.base import RejectedTarget
-from transforms.tasks.contents import asks_for_code, changes_only_faults, quotes
+from transforms.tasks.contents import changes_only_faults
 from transforms.tasks.task_file import load_annotation
 
 HERE = Path(__file__).parent / "annotations"
-BY_HAND, HELD_OUT = list(read_answers(HERE / "by_hand.txt")), list(read_answers(HERE / "held_out.txt"))
+BY_HAND = list(read_answers(HERE / "by_hand.txt"))
 
 
 @pytest.fixture
@@ -41,8 +42,10 @@ def test_annotations_are_kept_or_rejected_for_their_reason(task, verdict_on):
     ]
 
 
-def test_annotations_that_were_held_out_are_told_apart(verdict_on):
-    counts = Counter((answer.wanted == GOOD, verdict_on(answer) == GOOD) for answer in HELD_OUT)
+@pytest.mark.parametrize("table", ["held_out", "another_hand", "another_hand_sealed"])
+def test_annotations_that_were_held_out_are_told_apart(table, verdict_on):
+    answers = read_answers(HERE / f"{table}.txt")
+    counts = Counter((answer.wanted == GOOD, verdict_on(answer) == GOOD) for answer in answers)
     assert counts[True, True] >= 0.98 * (counts[True, True] + counts[True, False])
     assert counts[False, False] >= 0.9 * (counts[False, True] + counts[False, False])
 

@@ -20,6 +20,7 @@ _SUFFIXES = _DELIMITED | _SQL | _MARKDOWN
 _HEADER_LINE = re.compile(rb"[\"' \t]*[A-Za-z\x80-\xff_][^\d@(){}=\n]*(?:[,\t;|][^,\t;|@(){}=\n]{1,60})+")
 _MAX_HEADER_BYTES = 4096
 _MAX_ROW_BYTES = 2048
+_MAX_ROWS = 32
 _QUOTED_FIELD = re.compile(rb"\"[^\"\n]*(?:\"|\Z)")
 _SQL_STRING = re.compile(rb"'(?:[^'\\]|''|\\.|(?!)){0,2000}+(?:'|\Z)")
 _INSERT = re.compile(rb"(?i)\bINTO\s{1,9}[\w.`\"\[\]]{1,120}\s{0,9}\(([^()]{1,2000})\)\s{0,9}VALUES\s{0,9}(?=\()")
@@ -32,6 +33,7 @@ class Columns:
     def __init__(self, data: bytes, path: str):
         self._data, self._suffix = data, path.rpartition(".")[2].lower()
         self.may_be_any = self._suffix in _SUFFIXES
+        self._cells: dict[int, list[bytes]] = {}
 
     def at(self, offset: int) -> bytes:
         """The name of the column that the byte at `offset` is in; empty if it is in no table."""
@@ -58,6 +60,19 @@ class Columns:
             return [], b""
         delimiter = max((b",", b"\t", b";", b"|"), key=line.count)
         return [name.strip(b" \"'") for name in line.split(delimiter)], delimiter
+
+    def cells(self, offset: int) -> list[bytes]:
+        """The first cells of the column of delimited values that the byte at `offset` is in; empty elsewhere."""
+        header, delimiter = self._delimited if self.may_be_any else ([], b"")
+        first = self._data.rfind(b"\n", 0, offset) + 1
+        if not header or not first:
+            return []
+        number = _QUOTED_FIELD.sub(b"", self._data[first:offset]).count(delimiter)
+        if number not in self._cells:
+            rows = self._data[: _MAX_ROWS * _MAX_ROW_BYTES].splitlines()[1 : _MAX_ROWS + 1]
+            fields = [row.split(delimiter) for row in rows if row.strip()]
+            self._cells[number] = [row[number].strip(b" \"'") for row in fields if number < len(row)]
+        return self._cells[number]
 
     def _in_delimited(self, offset: int) -> bytes:
         header, delimiter = self._delimited

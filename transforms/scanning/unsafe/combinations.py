@@ -15,6 +15,7 @@ Cost: nothing for a text without signals; pairs that must be linked cost tens of
 from __future__ import annotations
 
 import bisect
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,18 +116,26 @@ def combine_signals(findings: list[Finding], document: Document) -> list[Finding
     if not signals:
         return findings
     others = [f for f in findings if not f.type.startswith(SIGNAL_PREFIX)]
-    present = {signal.type.removeprefix(SIGNAL_PREFIX) for signal in signals}
-    in_install_file = _INSTALL_FILE.search(document.path) is not None
-    for name, combination in COMBINATIONS.items():
-        groups = _GROUPS[name]
-        if combination.in_install_files > in_install_file or any(present.isdisjoint(group) for group in groups):
-            continue
+    present = frozenset(map(_kind, signals))
+    for name in _possible(present, _INSTALL_FILE.search(document.path) is not None):
+        combination, groups = COMBINATIONS[name], _GROUPS[name]
         find = _linked if combination.is_linked else _close
         for parts in find(groups, signals, combination.within, document.data):
             others.append(_combined(name, combination, parts))
     padded = [s for s in signals if _kind(s) in ("evaluate", "nested_decode") and _is_padded(s, document.data)]
     others += [_combined("padded-code", _PADDED, [signal]) for signal in padded]
     return others
+
+
+@functools.lru_cache(maxsize=1024)  # most files with signals have one or two kinds
+def _possible(present: frozenset[str], in_install_file: bool) -> tuple[str, ...]:
+    """The combinations of which each part is among the signals that are present."""
+    return tuple(
+        name
+        for name, combination in COMBINATIONS.items()
+        if combination.in_install_files <= in_install_file
+        and not any(present.isdisjoint(group) for group in _GROUPS[name])
+    )
 
 
 def _is_padded(signal: Finding, data: bytes) -> bool:

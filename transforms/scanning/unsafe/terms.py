@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from model.errors import ConfigError, one_line, shown
+from transforms.scanning.findings import LISTED
 from transforms.user_files import read_text
 
 _TERM_KEY = b"codemill terms 1"
@@ -32,8 +33,6 @@ READ_AS: Final[Mapping[str, str]] = {
 """Digits and signs by the letters for which they are written."""
 SEPARATORS: Final = " _-\t"
 OWN_TERMS: Final = Path(__file__).with_name("terms.toml")
-LISTED: Final = "listed-"
-"""What the rules of users' lists start with."""
 MAX_TERMS: Final = 10_000
 MAX_TERM_CHARS: Final = 100
 MIN_LETTERS: Final = 3

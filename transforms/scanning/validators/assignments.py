@@ -45,6 +45,8 @@ from transforms.scanning.validators.secret_values import (
 
 _MIN_CHOSEN_BYTES = 8
 """Minimum length of a word that is a password, if nothing else tells it."""
+_MIN_NUMBER_BYTES = 16
+"""Minimum digits of a number that is a secret without quotes; the value's own rules ask for a strong name."""
 _LONG_VALUE_BYTES = 64
 """Names inside a longer value are not validated again: a line of `a=a=a=` is validated once, not at each name."""
 _QUOTED = {q: re.compile(rb"[^\\\nQ]*+(?:\\[^\n][^\\\nQ]*+)*+".replace(b"Q", q)) for q in (b'"', b"'", b"`")}
@@ -68,10 +70,14 @@ _OF_A_LABEL = re.compile(
     rb"\b(?:the|your|you|is|are|be|must|should|please|enter|invalid|wrong|for|not|to|used?|password|token|secret|key|login|user)\b"
 )
 _PLAIN = re.compile(rb"[A-Za-z]+(?:[-_.][A-Za-z]+)*\Z")
+_DOTTED = re.compile(rb"[a-z]{3,}(?:\.[a-z]{3,}){0,4}\.[a-z]{5,}\Z")
 _USER_BESIDE = re.compile(rb"(?i)\b(?:user(?:name|id)?|login|uid)[\"']?[ \t]{0,3}[:=]|-u[ \t]")
 _NAMES_A_PASSWORD = re.compile(
     rb"(?i)(?:passw(?:or)?d|passwort|passphrase|passcode|pwd|pass|pw|psw|kennwort|contrase\w{1,3}|senha)\d{0,3}$"
 )
+_ASSIGNS = (b"=", b":", b"=>", b":=", b"==", b"===")
+_SETTER = re.compile(rb"(?i)(?:^|[._])(?:set|with)_?(?:[a-z]{1,20}_?)?(?:password|passwd|passphrase|pwd)$")
+_TEMPLATES = (b"#{", b"${", b"{{", b"<%")
 _ITS_NAME = re.compile(rb"(?i)pass|secret|token|key$|^<")
 _OUR_PLACEHOLDER = re.compile(rb"[A-Z][A-Z_]*_\d{1,15}")
 _IDENTIFIER = re.compile(rb"_*(?:[A-Za-z]+\d{0,4}|\d{1,4})(?:_+[A-Za-z0-9]+)+\Z")
@@ -111,18 +117,20 @@ def assigned_secret(candidate: Candidate) -> Verdict | None:
         return None  # "key%d" % number
     if b"," in separator and (_IDENTIFIER.match(value) or (value.isalnum() and PASSWORD_NAME.search(value))):
         return None  # a list of names
-    if b"(" in separator and (is_wordlike(value) or is_call_about_secrets(name)):
+    is_set = b"(" in separator and _SETTER.search(name) is not None and data[end + 1 : end + 2] == b")"
+    if b"(" in separator and not is_set and (is_wordlike(value) or is_call_about_secrets(name)):
         return None  # set_password("service1", ...)
     confidence = _cached_confidence(candidate, kind, name, value, quoted=bool(quote) or is_element)
-    if confidence is None and quote and kind == "password" and _is_chosen_here(candidate, name, value, separator):
-        confidence = 0.5
+    if confidence is None and kind == "password" and (quote or is_element):
+        is_direct = is_set or is_element or separator.strip() in _ASSIGNS
+        confidence = 0.5 if is_direct and _is_chosen_here(candidate, name, value) else None
     return None if confidence is None else Verdict(start, end, confidence=confidence)
 
 
-def _is_chosen_here(candidate: Candidate, name: bytes, value: bytes, separator: bytes) -> bool:
-    """Whether a quoted word is assigned to a name that ends with a word for passwords: eight letters, fewer beside a
+def _is_chosen_here(candidate: Candidate, name: bytes, value: bytes) -> bool:
+    """Whether a quoted word under a name that ends with a word for passwords is one: eight letters, fewer beside a
     user's name."""
-    if separator.strip() not in (b"=", b":", b"=>", b":=", b"==", b"===") or not _NAMES_A_PASSWORD.search(name):
+    if not _NAMES_A_PASSWORD.search(name):
         return False
     if len(value) < _MIN_CHOSEN_BYTES and not _USER_BESIDE.search(candidate.before(80)):
         return False
@@ -157,7 +165,12 @@ def spoken_secret(candidate: Candidate) -> Verdict | None:
     end = _quoted_end(candidate.data, start, quote) if quote else _bare_end(candidate.data, start)
     value = candidate.data[start:end].rstrip(b".:,")
     before = candidate.before_match(MAX_NAME_BYTES)
-    if is_of_another_trade(candidate.match.group("word"), before) or candidate.data[start + len(value) :][:1] == b"=":
+    name = whole_name(candidate.data, candidate.match.start("word"), candidate.match.end("name"))
+    if (
+        is_of_another_trade(name, before)
+        or is_of_another_trade(candidate.match["word"], before)
+        or candidate.data[start + len(value) :][:1] == b"="
+    ):
         return None
     if len(value) < (6 if is_password else 12 if candidate.before_match(1) == b"-" else 16):
         return None
@@ -201,7 +214,11 @@ def directive_secret(candidate: Candidate) -> Verdict | None:
     kind = name_kind(name)
     end = _quoted_end(candidate.data, start, candidate.match["open"])
     value = candidate.data[start:end]
-    if kind in ("", "weak") or end <= start or not (looks_random(value, 2.8) or is_punctuation_mix(value)):
+    if kind in ("", "weak") or end <= start:
+        return None
+    if kind == "password" and _is_chosen_here(candidate, name, value):
+        return Verdict(start, end, confidence=0.5)
+    if not (looks_random(value, 2.8) or is_punctuation_mix(value)):
         return None
     confidence = _cached_confidence(candidate, kind, name, value, quoted=True)
     return None if confidence is None else Verdict(start, end, confidence=confidence)
@@ -224,6 +241,7 @@ def settings_secret(candidate: Candidate) -> Verdict | None:
         good = value.count(b" ") > 1 and _PHRASE.fullmatch(value) and not _OF_A_LABEL.search(value)
     else:
         good = is_punctuation_mix(value) or (kind == "password" and _is_settings_password(value))
+        good = good or (kind == "password" and candidate.document.is_environment and _is_dotted(value))
     return Verdict(candidate.span[0], candidate.span[0] + len(value), confidence=0.5) if good else None
 
 
@@ -234,6 +252,11 @@ def _is_settings_password(value: bytes) -> bool:
     return is_chosen_word(value, MIN_BYTES) or (len(value) > MIN_BYTES and not _PLAIN.match(value))
 
 
+def _is_dotted(value: bytes) -> bool:
+    """Whether a value is words joined by dots, in a file where nothing refers to members: `copper.lantern`, no host."""
+    return _DOTTED.match(value) is not None and is_chosen_word(value)
+
+
 def config_password(candidate: Candidate) -> Verdict | None:
     """Validates a complete line of a configuration file, as `settings_secret` does, unless the file holds texts of a
     user interface."""
@@ -241,6 +264,20 @@ def config_password(candidate: Candidate) -> Verdict | None:
     if not document.is_line_config or is_of_another_trade(candidate.match["name"], b""):
         return None
     return settings_secret(candidate) if name_kind(candidate.match["name"]) == "password" else None
+
+
+def password_in_line(candidate: Candidate) -> Verdict | None:
+    """Validates a bare word after a password's name: `-e`-like settings in capitals, a member of a YAML mapping on one
+    line, a program's option."""
+    match, document = candidate.match, candidate.document
+    if match["member"] is not None and not document.is_line_config:
+        return None
+    if document.is_translation or (document.is_code and not document.lexical.is_text(match.start("v"))):
+        return None
+    name = match["name"] or match["member"] or match["option"]
+    is_password = name_kind(name) == "password" and not is_of_another_trade(name, b"")
+    is_one = is_password and is_chosen_word(candidate.value) and not is_no_secret(candidate.value)
+    return candidate.verdict() if is_one and not is_placeholder(candidate.value) else None
 
 
 def environment_secret(candidate: Candidate) -> Verdict | None:
@@ -270,7 +307,7 @@ def named_secret(candidate: Candidate) -> Verdict | None:
     """Validates the value of an explicit pair: `name: DB_PASSWORD` and `value: hunter22`, in YAML, JSON or XML."""
     name, value = candidate.match.group("name"), candidate.value
     kind = "" if is_of_another_trade(name, b"") else name_kind(name)
-    if not kind:
+    if not kind or value.startswith(_TEMPLATES):
         return None
     confidence = _cached_confidence(candidate, kind, name, value, quoted=candidate.before(1) in (b'"', b"'"))
     return None if confidence is None else candidate.verdict(confidence=confidence)
@@ -335,12 +372,14 @@ def _is_unbalanced(value: bytes) -> bool:
 
 
 def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, opening: bytes) -> bool:
-    """Whether an unquoted right-hand side is text and not an expression."""
+    """Whether an unquoted right-hand side is text, or a number with more digits than programs calculate with, and not
+    an expression."""
+    is_long_number = value.isdigit() and len(value) >= _MIN_NUMBER_BYTES
     if (
         b"(" in opening
         or b"(" in separator
         or (_EXPRESSION.search(value) and not (len(value) >= 12 and _is_unbalanced(value)))
-        or _BARE_NUMBER.match(value)
+        or (_BARE_NUMBER.match(value) and not is_long_number)
         or b"," in separator
     ):
         return False
@@ -350,4 +389,4 @@ def _bare_is_a_value(candidate: Candidate, value: bytes, separator: bytes, openi
     document = candidate.document
     if not _DIGIT.search(value) and not (document.is_config and len(value) >= 8) and not looks_random(value):
         return False
-    return not document.is_code or document.lexical.is_text(start)
+    return is_long_number or not document.is_code or document.lexical.is_text(start)

@@ -19,11 +19,11 @@ from transforms.scanning.validators.secret_values import is_hex_hash, is_uuid, w
 
 _OTHER_TOKENS = re.compile(
     rb"(?:^|[_.$-])(?:next|page|paging|pagination|continuation|change|lock|sequence|cursor|resume|sync|forward|backward|marker|start|end|stop|cancel(?:lation)?"
-    rb"|syntax|lexer|parser|punctuation|whitespace|operator|identifier|bos|eos|pad|unk|mask|cls|sep|special|vocab|word|input|output|prompt|completion|max)_?(?:page|lock|list)?_?tokens?\d{0,3}$"
+    rb"|syntax|lexer|parser|punctuation|whitespace|operator|identifier|bos|eos|pad|unk|mask|cls|sep|special|vocab|word|input|output|prompt|completion|max)[_-]?(?:page|lock|list)?[_-]?tokens?\d{0,3}$"
 )
 """Names of tokens of lists, of parsers and of language models, as words joined by underscores."""
 _OTHER_KEYS = re.compile(
-    rb"(?:^|[_.$-])(?:sec-websocket|s3|object|routing|map|dict|json|my|your|spec|protobuf|proto|enum|sub|deep|compound|i18nc?|locali[sz]ation|resource|string|message|label|registry|cache|ttl|etcd|redis|kafka|natural|surrogate|unique|alternate|composite|dedupe?|group|pivot|join|grouping|region|answer)[_.-]?keys?(?:_specs?|\d{0,3})$|[_.-]key_?specs?$"
+    rb"(?:^|[_.$-])(?:sec-web_?socket|s3|object|routing|map|dict|json|my|your|spec|protobuf|proto|enum|sub|deep|compound|i18nc?|locali[sz]ation|resource|string|message|label|registry|cache|ttl|etcd|redis|kafka|natural|surrogate|unique|alternate|composite|dedupe?|group|pivot|join|grouping|region|answer)[_.-]?keys?(?:_specs?|\d{0,3})$|[_.-]key_?specs?$"
 )
 _OTHER_ENDS = re.compile(
     rb"[_.-](?:text_?box|text_?field|label|btn|button|box|widget|control|layout|panel|icon|image|toggle|check_?box|view|tooltip|screen|tab|link|missing|present|exists?|expired|needed|visible|shown?|hidden|protected|mgr|pem|crt|cer|spec|placeholder|strength|meter|regex|matches|mismatch|lexer|stream|kinds?|iterator|bucket|budget|generator|encoder|decoder|parser|resolver|reader|writer|listener|handler)\d{0,3}$"
@@ -34,6 +34,7 @@ _TAG = re.compile(rb"(?i)\A[\"']?\s*[\"']?(?P<attribute>[a-z][\w:-]*)[ \t]*=")
 _VALUE_ATTRIBUTES = frozenset(b"value default content password passwd pwd secret token key pass".split())
 _TYPE_PATH = re.compile(rb"[\"']\w+::(?:\w+::)*\Z")
 _ARN = re.compile(rb"\b(?:arn|urn):[\w:*./-]*\Z")
+_PUBLIC = re.compile(rb"(?i)\bpublic[ ]\Z")
 _RELATION = re.compile(rb"[\w)]:\Z")
 _HYPHENATED = re.compile(rb"[a-z]{3,24}(?:[-/_.]|\d{1,4}\b)")
 
@@ -59,6 +60,8 @@ _SCHEMA_FLAG = re.compile(rb"\w+\.\d+\?\w+\Z")
 _SHELL_EXPANSION = re.compile(
     rb"\$\{[#!]?\w+(?:\[[^\]\n]{1,20}\])?(?:##?|%%?|//?|\^\^?|,,?|@|:[ \t]?\d)[^{}\n]{0,80}\}"
 )
+_CHECKS = re.compile(rb"[a-z_]{2,20}(?::[\w,./-]{0,30})?(?:\|[a-z_]{2,20}(?::[\w,./-]{0,30})?){1,12}\Z")
+"""Checks of a form's field: `required|min:8|confirmed`."""
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _CALL = re.compile(
     rb"(?i)(?:^|[._])(?:get|has|is|find|fetch|lookup|contains|remove|delete|pop|unset|hash|encode|md5|sha\d*|encrypt|decrypt|check|verify|compare|validate|should|assert)_?\w*\Z"
@@ -75,6 +78,8 @@ def is_of_another_trade(name: bytes, before: bytes) -> bool:
     if _means_another_thing(name):
         return True
     if name.lower() == b"pass" and _RELATION.search(before):
+        return True
+    if name[:3].lower() == b"key" and _PUBLIC.search(before):
         return True
     return b":" in before and (_TYPE_PATH.search(before) or _ARN.search(before)) is not None
 
@@ -110,7 +115,7 @@ def is_call_about_secrets(name: bytes) -> bool:
 
 def is_no_secret(value: bytes) -> bool:
     """Whether a value has the form of something else: an algorithm, a constant, a member, a control, an address, a
-    shell expansion, or prose of another script.
+    shell expansion, checks of a form's field, or prose of another script.
 
     >>> [is_no_secret(v) for v in (b"ECC_NIST_P256", b"org.acme.Login2", b"passwordTextBox1", b"db1:5432", b"hunter22")]
     [True, True, True, True, False]
@@ -125,7 +130,7 @@ def is_no_secret(value: bytes) -> bool:
         _is_algorithm(value)
         or (_CONSTANT.match(value) or _CONTROL.match(value)) is not None
         or (_MEMBERS.match(value) is not None and word_share(value) > _WORDS_SHARE)
-        or (_ADDRESS.match(value) or _WIRE_TAG.match(value) or _SCHEMA_FLAG.match(value)) is not None
+        or any(form.match(value) for form in (_ADDRESS, _WIRE_TAG, _SCHEMA_FLAG, _CHECKS))
         or (b"${" in value and len(_SHELL_EXPANSION.sub(b"", value)) < 6)
     )
 

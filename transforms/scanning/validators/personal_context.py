@@ -12,6 +12,17 @@ _MAX_REPEATED_DIGITS = 0.5
 _COUNTED = re.compile(rb"0123456|1234567|2345678|7654321|8765432")
 _STREET_NAME = re.compile(r"(?:[A-ZÄÖÜ][\w.äöüß'-]{1,24}[ -])?[A-ZÄÖÜ][\wäöüß-]{1,24}[ -]?\Z")
 _NAME_BYTES = 64
+_BOUND_BEFORE = re.compile(
+    rb"(?i)(?:max|min|mean|avg|delta|step|epsilon|bounds?|limit)[_.]?l(?:at|on|ng)\w{0,8}\W{1,6}$"
+)
+_TOWN_BYTES = 60
+_WORD = rb"(?:[A-Z]|\xc3[\x80-\x9e]|\xc5[\x80-\xbf])[\w\x80-\xf4.'-]{1,24}+"
+_TOWN = re.compile(
+    rb"(?:,\s{0,2}|\s{1,2})(?:(?:[A-Z]{1,2}-)?(?:\d{4,5}|\d{2}-\d{3})(?: ?[A-Z]{2})? %(word)b(?: %(word)b){0,2}"
+    rb"|%(word)b(?: %(word)b){0,2}(?: ?[-,] ?[A-Z]{2})?,? "
+    rb"(?:\d{5}-\d{3}|\d{5}(?:-\d{4})?|\d{6}|\d{3} \d{3}|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))(?!\w)" % {b"word": _WORD}
+)
+"""The postal code and the town, in either order, with a state."""
 _NO_ADDRESS = re.compile(rb"(?i)https?:|www\.|@|\d{1,3}\.\d{1,3}\.\d{1,3}|0x|[_#|*^]|^\W*\w+\W*$|:\d{2,5}\Z")
 
 
@@ -33,7 +44,9 @@ def mac_address(candidate: Candidate) -> Verdict | None:
 
 
 def coordinate(candidate: Candidate) -> Verdict | None:
-    """Accepts a latitude or longitude in degrees with four decimals or more (ten meters)."""
+    """Accepts a latitude or longitude in degrees with four decimals or more (ten meters), unless it is a bound."""
+    if _BOUND_BEFORE.search(candidate.before(60)):
+        return None
     degrees = float(candidate.value)
     decimals = candidate.value.rpartition(b".")[2]
     if abs(degrees) > 180 or abs(degrees) < 1 or len(set(decimals)) < 3 or decimals.startswith(b"1234"):
@@ -57,7 +70,17 @@ def street_after_name(candidate: Candidate) -> Verdict | None:
     name = _STREET_NAME.search(before)
     if name is None:
         return None
-    return Verdict(start - len(name[0].encode()), end)
+    return Verdict(start - len(name[0].encode()), _end_of_town(candidate, end))
+
+
+def street_address(candidate: Candidate) -> Verdict | None:
+    """Accepts a street and number, and takes the postal code and the town behind them."""
+    return Verdict(candidate.span[0], _end_of_town(candidate, candidate.span[1]))
+
+
+def _end_of_town(candidate: Candidate, end: int) -> int:
+    town = _TOWN.match(candidate.data, end, end + _TOWN_BYTES)
+    return town.end() if town else end
 
 
 def labeled_address(candidate: Candidate) -> Verdict | None:

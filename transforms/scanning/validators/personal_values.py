@@ -120,10 +120,7 @@ def payment_card(candidate: Candidate) -> Verdict | None:
     number in ten passes Luhn, so digits without hyphens require quotes or a word such as card nearby, or stand in a
     column of that name; groups of digits that go on to the left or right are rows of a table."""
     value = candidate.value
-    digits = re.sub(rb"\D", b"", value)
-    if not _ISSUERS.match(digits) or digits in _TEST_CARDS or len(set(digits)) < 5 or not _luhn(digits):
-        return None
-    if _COUNTED.search(digits):
+    if not _is_card_number(value):
         return None
     before, after = candidate.before(60), candidate.after(12)
     if b" " in value and (_NUMBER_BEFORE.search(before) or _NUMBER_AFTER.match(after)):
@@ -135,10 +132,25 @@ def payment_card(candidate: Candidate) -> Verdict | None:
 
 _COUNTED = re.compile(rb"0123456|1234567|2345678|7654321|6543210|8765432")
 _NUMBER_BEFORE, _NUMBER_AFTER = re.compile(rb"[\d.][ \t,;|]{1,8}$"), re.compile(rb"[ \t,;|]{1,8}[-+.\d]")
+_CARD_CELL = re.compile(rb"\d{12,19}|\d{4}(?:[ -]\d{4}){2}[ -]\d{1,7}")
 _ID_BEFORE = re.compile(
     rb"(?i)(?:^|[^a-z])(?:\w*_)?u?g?id[\"']?[ \t]{0,3}[:=>][ \t]{0,3}[\"']?$|[a-z]Id[\"']?[ \t]{0,3}[:=>][ \t]{0,3}[\"']?$"
 )
 _PROSE_BEFORE = re.compile(rb"[A-Za-z]{2,}[:=]?[ \t]$")
+
+
+def _is_card_number(value: bytes) -> bool:
+    digits = re.sub(rb"\D", b"", value)
+    if not _ISSUERS.match(digits) or digits in _TEST_CARDS or len(set(digits)) < 5 or not _luhn(digits):
+        return False
+    return _COUNTED.search(digits) is None
+
+
+def _is_column_of_cards(candidate: Candidate) -> bool:
+    """Whether all cells of the value's column are numbers of cards, two different ones at least: one of fifty numbers
+    with 16 digits happens to be, hardly ever all of several."""
+    cells = candidate.document.columns.cells(candidate.span[0])
+    return len(set(cells)) > 1 and all(_CARD_CELL.fullmatch(cell) and _is_card_number(cell) for cell in cells)
 
 
 def _is_card_place(candidate: Candidate, before: bytes, after: bytes) -> bool:
@@ -147,6 +159,8 @@ def _is_card_place(candidate: Candidate, before: bytes, after: bytes) -> bool:
         return True
     if _ID_BEFORE.search(before):
         return False
+    if _is_column_of_cards(candidate):
+        return True
     is_quoted = before[-1:] in (b'"', b"'", b">", b"=") and after[:1] in (b'"', b"'", b"<", b"&")
     if b" " in candidate.value:
         return is_quoted or _PROSE_BEFORE.search(before) is not None

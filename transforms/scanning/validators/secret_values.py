@@ -48,6 +48,8 @@ _PLACEHOLDER_HINTS = tuple(
     b"mple placeh change your my fake insert here enter replace redact removed hidden masked todo fixme not undefined lorem ipsum foo xxx none null test".split()
 )
 """Every match of `_PLACEHOLDER` contains one of these. Searching for them first is ten times faster."""
+_ALPHABET = b"abcdefghijklm"
+_SHORTENED = re.compile(rb"\w\.{3}\w")
 _MASK = re.compile(rb"[xX]{5,}|\*{3,}|\.{3,}|\?{3,}|_{6,}|-{6,}|#{4,}")
 _WORD_VALUES = frozenset(
     b"true false none null nil yes no on off string str int integer number bool boolean object text type any void undefined default "
@@ -120,7 +122,7 @@ def is_placeholder(value: bytes) -> bool:
     """
     stripped = value.strip(b" \t\"'`")
     lowered = stripped.lower()
-    if len(set(stripped)) < 3 or lowered in _WORD_VALUES:
+    if len(set(stripped)) < 3 or lowered in _WORD_VALUES or _ALPHABET in lowered or _SHORTENED.search(stripped):
         return True
     if any(map(lowered.__contains__, _PLACEHOLDER_HINTS)) and _PLACEHOLDER.search(stripped):
         return True
@@ -264,7 +266,8 @@ def url_password(candidate: Candidate) -> Verdict | None:
     if value.startswith((b"$", b"%s", b"{")) or re.match(rb"[*x]+$", value):
         return None
     is_stock = value.lower() in _STOCK_PASSWORDS or value.lower() == user.lower() or _OWN_NAME.search(value)
-    if is_stock and not _PLACEHOLDER.search(value):
+    is_stock = is_stock or value.lower() in _DEFAULTS_OF_SERVERS
+    if is_stock and (value.lower() in _DEFAULTS_OF_SERVERS or not _PLACEHOLDER.search(value)):
         after = candidate.after(80)
         is_open = after[:1] != b"@" or user.lower() in _STOCK_USERS or _STOCK_HOST.match(after.lstrip(b"@/"))
         return None if is_open else candidate.verdict(confidence=0.6)
@@ -273,6 +276,8 @@ def url_password(candidate: Candidate) -> Verdict | None:
 
 _OWN_NAME = re.compile(rb"(?i)^(?:your|the|my)?[-_]?(?:password|passwd|pwd|secret|token|credentials?)$")
 _STOCK_PASSWORDS = _WORD_VALUES | {b"pw", b"foo", b"bar", b"passw0rd", b"postgres", b"mysql"}
+_DEFAULTS_OF_SERVERS = frozenset((b"changeme", b"changeit", b"change_me", b"change-me"))
+"""Passwords that installations begin with, and that stay: with a real host they open it."""
 _STOCK_USERS = frozenset(b"user username usr name login me you u user1 someuser youruser myuser <user>".split()) | {b""}
 _STOCK_HOST = re.compile(
     rb"(?i)(?:\[|[$%{<]|[\w-]+(?:[:/?\"'\s`]|\Z)|127\.|0\.0\.0\.0|(?:[\w-]+\.)*(?:example|test|invalid|local|localhost|localdomain|domain|host|foo|bar)(?:\.[a-z]{2,4})?(?:[:/?\"'\s`]|\Z)"

@@ -17,12 +17,14 @@ from transforms.languages.triviality import is_comment_only, is_trivial
 STATEMENT_KINDS: Final = ("statement", "block", "function_body", "class_body", "multi_line")
 
 # Statements that stand where something is yet to be written.
-_WORDS: Final = r"""(?:TODO|FIXME|(?:is\s)?not?\s?(?:yet\s)?(?:implemented|supported)(?:\syet)?|
+_WORDS: Final = r"""(?:TODO|FIXME|(?:\w+\s){0,3}?(?:is\s)?not?\s?(?:yet\s)?(?:implemented|supported)(?:\syet)?|
     implement(?:\s(?:me|this))?|unimplemented|stub|placeholder|your\scode(?:\sgoes)?\shere|todo:?\simplement)"""
 _ARGUMENT: Final = rf"""\(\s*+(?:[frb"'`]+\s*{_WORDS}[\s.!:]*["'`]+)?\s*\)"""
+# What says of itself that it isn't implemented, whatever its argument.
+_ANY_TEXT: Final = r"""\(\s*+(?:[frb]?(?:"[^"\n]*"|'[^'\n]*'))?\s*\)"""
 _STAND_IN: Final = re.compile(
     rf"""\s*+\{{?+\s*+
-    (?: raise\s+NotImplemented(?:Error)?(?:{_ARGUMENT})?
+    (?: raise\s+NotImplemented(?:Error)?(?:{_ANY_TEXT})?
       | (?:todo|unimplemented)!\s*{_ARGUMENT} | TODO\s*{_ARGUMENT}
       | throw\s+(?:new\s+)?[\w.:]*(?:NotImplemented|UnsupportedOperation|NotSupported)\w*\s*{_ARGUMENT}
       | (?:throw\s+(?:new\s+)?(?:std::)?(?:\w*Error|\w*Exception|runtime_error|logic_error)|panic!?|error|fatalError)
@@ -30,10 +32,12 @@ _STAND_IN: Final = re.compile(
     )\s*+;?+\s*+\}}?+\s*+""",
     re.VERBOSE | re.IGNORECASE,
 )
+_FIRST_COMMENTS: Final = re.compile(r"\A(?:[ \t]*(?:#(?!\[|!|include|define|if)|//)[^\n]*\n)+")
 # A line that only opens a call: code nests calls of one function, as in `max(max(a, b), c)`.
 _CALL_OPENING: Final = re.compile(r"[\w.:]+[(\[{<]")
 _MIN_ASSIGNED_CHARS: Final = 4
 _ECHO_LINES: Final = 8
+_MIN_LINE_CHARS: Final = 6  # a middle that is nothing but the line before it, once or more
 
 
 def line_at(text: str, place: int) -> tuple[str, str]:
@@ -83,7 +87,10 @@ def is_nothing_instead(middle: str, original: str, kind: str, lines: tuple[str, 
         return False
     if is_trivial(middle, language) and not is_comment_only(middle, language):
         return not is_trivial(original, language)
-    return _STAND_IN.fullmatch(middle) is not None and _STAND_IN.fullmatch(original) is None
+    bare = _FIRST_COMMENTS.sub("", middle)
+    if bare != middle and is_trivial(bare, language) and bare.strip():
+        return not is_trivial(original, language)
+    return _STAND_IN.fullmatch(bare) is not None and _STAND_IN.fullmatch(original) is None
 
 
 def repeats_prefix(middle: str, original: str, prefix: str) -> bool:
@@ -110,6 +117,8 @@ def _has_prefix(middle: str, prefix: str) -> bool:
     before = _last_lines(prefix, prefix.rfind("\n"))
     lines = [found for line in middle.split("\n") if (found := line.strip())]
     if not head and _begins_with_end(lines, before):
+        return True
+    if not head and before and set(lines) == {before[-1]} and len(before[-1]) >= _MIN_LINE_CHARS:
         return True
     pair = before[-2:]
     is_long = len(pair) == 2 and sum(map(len, pair)) >= 2 * MIN_ECHO_CHARS

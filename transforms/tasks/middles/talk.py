@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from transforms.talk import NO_CONTEXT
+
 _MARKS: Final = r"""(?: \s | \# | // | /\* | \* | -- | ; | % | <!-- | \"{3} | '{3} | ```\w*\n )*"""
 _CODE: Final = (
     r"(?:code|function|method|implementation|body|completion|completed?|missing|corrected|updated|fixed|solution|"
@@ -24,6 +26,7 @@ _TALK: Final = re.compile(
         (?:need|be\s(?:able|happy|glad)|love|help|complete|fill|write|add|implement|provide)\b
       | I\s(?:apologi[sz]e|understand\sthat|think\sthe\smissing|assume\s(?:that\s)?you)\b
       | (?:My\sapologies|Apologies|Sorry)\b[,.!] | Sorry\sbut\b | Unfortunately,\sI\b
+      | {NO_CONTEXT}
       | As\san?\s(?:AI|artificial|assistant|(?:large\s)?language\smodel)\b
       | (?:Sure|Certainly|Absolutely|Of\scourse|Okay|No\sproblem|Great\squestion)(?:\sthing)?
         (?: [!:](?:\s|$) | [,.]?\s(?:here|I|let|the\s(?:missing|complete))\b )

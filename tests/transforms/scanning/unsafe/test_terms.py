@@ -114,6 +114,17 @@ def test_a_users_terms_of_any_script_are_found_and_redacted(tmp_path):
     )
 
 
+@pytest.mark.parametrize("action", ["keep", "redact"])
+def test_a_term_in_a_password_leaves_nothing_of_the_password(tmp_path, action):
+    content_filter = ContentFilter(policy(tmp_path, "blue heron\n", action))
+    content_filter.open()
+    outcome = content_filter.filter_input('password = "blue-heron-77x!"\n', "python")
+    assert {finding.type for finding in outcome.findings} == {"code_name", "secret_assignment"}
+    assert outcome.text == 'password = "<SECRET_1>"\n'
+    name, _ = content_filter.filter_name("a/password=blue-heron-77x!", "redact")
+    assert name.startswith("a/password=<SECRET_") and "heron" not in name and "77x" not in name
+
+
 def test_a_row_dropped_for_a_users_term_names_its_type(tmp_path):
     content_filter = ContentFilter(policy(tmp_path, "blue heron\n", "drop"))
     content_filter.open()

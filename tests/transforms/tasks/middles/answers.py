@@ -6,6 +6,7 @@ The hole of a file stands between the marks `[[` and `]]`, with the original in 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -31,6 +32,22 @@ class Hole(NamedTuple):
         for line in self.bad:
             reason, _, answer = line.partition("|")
             yield answer, reason
+
+
+def read_holes(path: Path) -> Iterator[tuple[Hole, bool, str]]:
+    """Holes of a text file, each with an answer and whether it is good.
+
+    `@@ hole LANGUAGE PATH KIND` stands over a file with a hole, `@@ good` or `@@ bad-FAULT` over an answer.
+    """
+    hole = None
+    for part in path.read_text(encoding="utf-8").split("@@ ")[1:]:
+        head, _, text = part.partition("\n")
+        mark, *names = head.split()
+        if mark == "hole":
+            hole = Hole(*names, text, (), ())
+        else:
+            assert hole is not None
+            yield hole, mark == "good", text.rstrip("\n")
 
 
 FIRST = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from model.engine.requests import Completion
@@ -49,6 +51,17 @@ def test_of_answers_that_the_judges_were_not_made_with_good_ones_are_kept_and_ba
     passed = [answer for answer, reason in bad if not reason]
     assert len(lost) <= 0.02 * len(good), lost
     assert len(passed) <= 0.1 * len(bad), passed
+
+
+@pytest.mark.parametrize("table", ["another_hand", "another_hand_sealed"])
+def test_middles_of_a_second_hand_are_told_apart(table, task, small_tokenizer):
+    judged = [
+        (is_good, reason_of(task, small_tokenizer, hole, answer))
+        for hole, is_good, answer in answers.read_holes(Path(__file__).with_name(f"{table}.txt"))
+    ]
+    lost, refused = ([bool(reason) for is_good, reason in judged if is_good is wanted] for wanted in (True, False))
+    assert sum(lost) <= 0.05 * len(lost)
+    assert sum(refused) >= 0.9 * len(refused)
 
 
 @pytest.mark.parametrize(
