@@ -38,6 +38,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     """
     from jobs.execution.generation import generation_work, wants_chat
     from jobs.execution.lengths import with_lengths
+    from jobs.execution.vocabulary import can_infill
     from transforms.tasks.docstring import DocstringTask
 
     o = from_all_options(Options, options)
@@ -53,7 +54,12 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
         **o.values_of(DocstringSettings),
     )
     return generation_work(
-        o, task, is_chat=task.is_chat, nest=o.nest, distinct=o.distinct, rejected_answers=o.rejected_answers
+        o,
+        task,
+        is_chat=is_chat or (False if can_infill(o) else None),
+        nest=o.nest,
+        distinct=o.distinct,
+        rejected_answers=o.rejected_answers,
     )
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from transforms.evaluation.work import ExecuteWork
 
 _OF_ANSWERS = ("samples", "temperature", "top_k", "top_p", "fim_format", "prompt")
-_NOT_WITH_CHOICES = ("answers", "reference", "languages", "shots", "protocol", *_OF_ANSWERS, "trained_on")
+_NOT_WITH_CHOICES = ("answers", "reference", "languages", "protocol", *_OF_ANSWERS, "trained_on")
 _MODEL_ONLY = ("shots", "shots_data", "protocol", "tokenizer", *_OF_ANSWERS)
 
 
@@ -94,8 +94,10 @@ class Options(PlannedLengths, ModelJobOptions):
         help="With --model: base: a prompt is gone on with; chat: it is a turn of the user's; auto: chat for "
         "instruction-tuned models. What is filled in is asked in FIM form either way.",
     )
-    fim_format: Literal["psm", "spm", "spm_v2"] = option(
-        "psm", help="With --model: FIM prompt format of benchmarks that fill in."
+    fim_format: Literal["psm", "spm", "spm_v2", "prefix"] = option(
+        "psm",
+        help="With --model: FIM prompt format of benchmarks that fill in; prefix shows what stands before the hole "
+        "alone, as do models without infilling tokens by default.",
     )
     reference: bool = option(False, help="Try the benchmark's own solutions.")
     sandbox: str = option(
@@ -150,7 +152,10 @@ def choices_of(options: Options) -> Choices | None:
         raise ConfigError(f"--benchmark {o.benchmark} needs --data, its file")
     if given := _given(o, _NOT_WITH_CHOICES):
         raise ConfigError(f"--{given[0]} means nothing to {o.benchmark}, whose choices are scored; remove it")
-    return Choices(benchmark=CHOICE_BENCHMARKS[o.benchmark], data=o.data, shots_data=o.shots_data, limit=o.limit)
+    benchmark = CHOICE_BENCHMARKS[o.benchmark]
+    if o.shots is not None:
+        benchmark = benchmark.with_shots(o.shots)
+    return Choices(benchmark=benchmark, data=o.data, shots_data=o.shots_data, limit=o.limit)
 
 
 def sources_of(options: Options) -> Sources:
@@ -281,6 +286,7 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
     from jobs.evaluation.prepare import join_rows
     from jobs.evaluation.running import Prepared, run_evaluation
     from jobs.evaluation.scoring import compare_runs
+    from jobs.execution.vocabulary import can_infill
     from jobs.system.exit_codes import DONE
     from jobs.system.signals import raise_on_signals
     from transforms.evaluation.answering import ASKED_SCHEMA
@@ -310,7 +316,11 @@ def run(options: Options, beam_args: Sequence[str]) -> int:
         prepared = Prepared(choice_rows(choices), CHOICE_SCHEMA)
     elif options.model:
         questions = questions_of(options)
-        options = dataclasses.replace(options, prompt="chat" if questions.is_chat else "base")  # for plan and report
+        options = dataclasses.replace(
+            options,  # for plan and report
+            prompt="chat" if questions.is_chat else "base",
+            fim_format=options.fim_format if can_infill(options) else "prefix",
+        )
         form = f"the model is asked in {options.prompt} form, protocol {questions.version}"
         prepared = Prepared(asked_rows(questions), ASKED_SCHEMA, form)
     else:

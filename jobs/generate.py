@@ -37,6 +37,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     """
     from jobs.execution.generation import generation_work, wants_chat
     from jobs.execution.lengths import with_lengths
+    from jobs.execution.vocabulary import can_infill
     from transforms.tasks.generate import GenerateTask
 
     o = from_all_options(Options, options)
@@ -58,7 +59,7 @@ def build_work(options: Mapping[str, Any]) -> GenerationWork:
     return generation_work(
         o,
         task,
-        is_chat=task.is_chat,
+        is_chat=is_chat or (False if o.what != "prompt" and can_infill(o) else None),
         distinct=o.distinct,
         rejected_answers=o.rejected_answers,
         tests=None if o.tests is None else _corpus(o.tests),

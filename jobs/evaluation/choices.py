@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,9 +29,9 @@ class Choices:
     """What a model is to choose.
 
     Args:
-        benchmark: Whose questions.
+        benchmark: Whose questions, with the number of examples before each.
         data: Their file.
-        shots_data: The file with the examples; None if the benchmark has none.
+        shots_data: The file with the examples; None if there are none.
         limit: Only the first so many questions.
     """
 
@@ -46,7 +47,9 @@ class Choices:
                 f"the data's {self.benchmark.shots_split} split"
             )
         if self.shots_data is not None and not self.benchmark.shots:
-            raise ConfigError(f"{self.benchmark.name} is asked without examples; remove --shots_data")
+            raise ConfigError(
+                f"{self.benchmark.name} is asked without examples; give their number by --shots, or remove --shots_data"
+            )
 
 
 def choice_rows(choices: Choices) -> list[dict[str, Any]]:
@@ -62,7 +65,10 @@ def choice_rows(choices: Choices) -> list[dict[str, Any]]:
     shots = None
     if choices.shots_data is not None:
         where = (f"--shots_data {choices.shots_data}", f"--data {choices.data}")
-        shots = benchmark.examples(_rows(benchmark, choices.shots_data, "--shots_data"), rows, where)
+        examples = _rows(benchmark, choices.shots_data, "--shots_data")
+        if os.path.realpath(choices.shots_data) == os.path.realpath(choices.data):
+            examples = examples[len(rows) :]  # a question isn't its own example
+        shots = benchmark.examples(examples, rows, where)
     found: list[dict[str, Any]] = []
     for number, row in enumerate(rows, start=1):
         with reading_row(f"--data {choices.data}, row {number}", f"question of {benchmark.name}"):
@@ -100,7 +106,7 @@ def choice_work(options: ModelJobOptions, benchmark: ChoiceBenchmark) -> ChoiceW
     """
     options = with_lengths(options, answer_tokens=_CHOICE_TOKENS, prompt_tokens=_PROMPT_TOKENS)
     config = read_config(options.model)
-    check_vocabulary(options, config, is_chat=False)
+    check_vocabulary(options, config, is_chat=None)
     check_lengths(options, config)
     return ChoiceWork(
         engine=options.part(EngineSpec),

@@ -10,13 +10,13 @@ from model.checkpoint import checkpoint_hash, read_config
 from model.engine.settings import EngineSpec, GenerationSettings
 from transforms.evaluation.answering import AnswerWork
 from transforms.evaluation.asker import Asker
-from transforms.fim.formats import FimMode
 from transforms.row_pool import default_workers
 from transforms.sandbox.sandbox import Isolation
+from transforms.tasks.infill_forms import PromptForm
 
 
 def answer_work(
-    options: ModelJobOptions, questions: Questions, *, fim_format: FimMode, isolation: Isolation
+    options: ModelJobOptions, questions: Questions, *, fim_format: PromptForm, isolation: Isolation
 ) -> AnswerWork:
     """Makes the work.
 
@@ -33,7 +33,7 @@ def answer_work(
     protocol = questions.protocol
     options = with_lengths(options, answer_tokens=protocol.answer_tokens, prompt_tokens=protocol.prompt_tokens)
     config = read_config(options.model)
-    check_vocabulary(options, config, is_chat=questions.is_chat)
+    check_vocabulary(options, config, is_chat=questions.is_chat or (None if fim_format == "prefix" else False))
     check_lengths(options, config)
     asker = Asker(
         tokenizer=options.vocabulary,

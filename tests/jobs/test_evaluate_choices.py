@@ -110,6 +110,22 @@ def test_examples_come_from_the_dev_split_of_the_same_subject(words, tmp_path, c
         assert row["prompt"].endswith("\nAnswer:")
 
 
+@pytest.mark.parametrize("same", [False, True])
+def test_any_benchmark_can_be_asked_with_examples_none_of_which_is_asked(same, tmp_path):
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(asked(number)) + "\n" for number in range(5)))
+    examples = tmp_path / "shots.jsonl"
+    examples.write_text("".join(json.dumps(asked(number)) + "\n" for number in (7, 8)))
+    data = str(tmp_path / "data.jsonl")
+    benchmark = CHOICE_BENCHMARKS["arc_challenge"].with_shots(2)
+    found = choice_rows(Choices(benchmark=benchmark, data=data, shots_data=data if same else str(examples), limit=3))
+    first = asked(3 if same else 7)
+    gold = first["choices"]["text"]["ABC".index(first["answerKey"])]
+    for number, row in enumerate(found):
+        assert row["content"].startswith(f"Question: {first['question']}\nAnswer: {gold}\n\nQuestion: ")
+        assert row["content"].endswith(f"\n\nQuestion: What is {number}?\nAnswer:") and row["content"].count("Q") == 3
+    assert benchmark.version == "1/shots-2" and benchmark.with_shots(2) is benchmark
+
+
 @pytest.mark.parametrize(
     ("more", "line"),
     [
@@ -118,8 +134,9 @@ def test_examples_come_from_the_dev_split_of_the_same_subject(words, tmp_path, c
         (["--published", "nobody"], "--published nobody is not known"),
         (["--reference"], "--reference means nothing to arc_challenge"),
         (["--fim_format", "spm"], "--fim_format means nothing to arc_challenge"),
-        (["--shots", "3"], "--shots means nothing to arc_challenge"),
-        (["--shots_data", "{data}"], "arc_challenge is asked without examples; remove --shots_data"),
+        (["--shots", "3"], "arc_challenge has 3 examples before each question: give --shots_data, the data's train"),
+        (["--shots_data", "{data}"], "arc_challenge is asked without examples; give their number by --shots, or"),
+        (["--shots", "1", "--shots_data", "{data}"], "arc_challenge needs 1 rows of its train split as examples"),
         (["--model", ""], "arc_challenge needs --model"),
     ],
 )

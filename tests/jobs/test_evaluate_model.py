@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import pytest
 
 from jobs import cli
 from model.errors import ConfigError
+from model.storage import SHIPPED
+from tests.jobs.execution.test_vocabulary import FIM_NAMES, vocabulary
 from transforms.evaluation.texts import formulas
 from transforms.sandbox.sandbox import Sandbox
 
@@ -100,6 +103,20 @@ def test_a_model_is_asked_and_its_answers_are_run(tmp_path: Path, capsys: pytest
     summary = json.loads((output / "summary.json").read_text())
     assert summary["counts"]["tokens_out"] > 0 and summary["checkpoint_sha256"]
     assert "`embedded`" in (output / "README.md").read_text()
+
+
+def test_a_model_without_infilling_tokens_fills_in_without_seeing_the_suffix(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(SHIPPED["embedded"] / name, plain)
+    (plain / "tokenizer.model").write_bytes(vocabulary(rename=FIM_NAMES))
+    data = table(tmp_path / "items.parquet", [filled(number) for number in range(2, 4)])
+    words = ["--benchmark", "human_eval_infilling_multi_line", "--data", data, "--output", str(tmp_path / "out")]
+    assert evaluate(*words, "--model", str(plain)) == 0
+    for row in rows_of(tmp_path / "out"):
+        assert row["lineage"]["prompt_format"] == "prefix"
+        assert row["suffix"] not in row["answer"]
 
 
 def test_samples_of_a_problem_are_rows_with_seeds_of_their_own(tmp_path: Path) -> None:

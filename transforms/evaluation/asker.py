@@ -19,12 +19,13 @@ from model.engine.stopping import StopTexts
 from model.errors import RecordError
 from transforms.evaluation.chat import code_of_turn, whole_code
 from transforms.evaluation.question import Question
-from transforms.fim.formats import FimMode, fim_stop_ids, strip_final_separator
+from transforms.fim.formats import fim_stop_ids, strip_final_separator
 from transforms.fim.spans import Span
 from transforms.rows.row import Row, derive_seed
 from transforms.tasks.base import RejectedTarget, TaskRequest
 from transforms.tasks.generate import GenerateTask
 from transforms.tasks.infill import InfillTask
+from transforms.tasks.infill_forms import PromptForm
 from transforms.tasks.shared import continuation_prompt, open_tokenizer, request_of
 
 TARGET: Final = "answer"
@@ -56,7 +57,7 @@ class Asker(GenerationSettings):
     """
 
     tokenizer: str
-    fim_format: FimMode = "psm"
+    fim_format: PromptForm = "psm"
     job_seed: int = 0
 
     name = "evaluate"
@@ -115,7 +116,8 @@ class Asker(GenerationSettings):
         ids = strip_final_separator(tokenizer, completion.tokens)
         written = tokenizer.decode(ids)
         if question.form == "fill":
-            middle, ended_by = self._infill().middle_of(_hole(row, question), ids, completion)
+            hidden = question.suffix if self.fim_format == "prefix" else ""
+            middle, ended_by = self._infill().middle_of(_hole(row, question), ids, completion, hidden)
             return Answer(middle + "\n" if question.is_line else middle, written, ended_by)
         ended_by = "length" if completion.finish_reason == "length" else "stop"
         if question.answer == "code":

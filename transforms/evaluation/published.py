@@ -52,7 +52,10 @@ def recognized(folder: str) -> str | None:
 
     >>> recognized("codegemma-7b-it"), recognized("google_codegemma-1.1-2b-flax"), recognized("codegemma-2b-mine")
     ('codegemma-7b-it', 'codegemma-1.1-2b', None)
+    >>> recognized("gemma3-270m")
+    'gemma-3-270m'
     """
+    folder = re.sub(r"(?i)\bgemma(?=\d)", "gemma-", folder)
     words = [word for word in re.split(r"[^a-z0-9.]+|\.(?=[a-z])", folder.lower()) if word not in _FORMS]
     named = "-".join(filter(None, words))
     return named if named in published_models() else None

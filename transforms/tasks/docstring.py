@@ -1,6 +1,8 @@
 """Docstring: finds symbols, has the model write their documentation, and keeps what agrees with the code.
 
-Base models get a FIM prompt with the hole at the documentation's place, in the language's own form. Instruction-tuned
+Base models get a FIM prompt with the hole at the documentation's place, in the language's own form; those without
+infilling tokens go on with the text before it, if the definition stands there (`transforms.tasks.infill_forms`), and
+end where they close the documentation. Instruction-tuned
 models get a chat turn with the definition and are asked for the text alone. In both cases the answer is parsed into
 plain text, its claims are checked against the symbol (`transforms.documentation.verify`), and it is spliced into the
 file, whose code must stay the same (`transforms.documentation.splice`). An answer that would change the code is never
@@ -20,6 +22,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from model.engine.requests import Completion
+from model.engine.stopping import StopTexts
 from model.errors import ConfigError, RecordError
 from model.tokenizer import Tokenizer
 from transforms import checks
@@ -39,20 +42,19 @@ from transforms.documentation.forms import (
 from transforms.documentation.reading import read_facts
 from transforms.documentation.splice import is_code_unchanged, is_same_code, splice
 from transforms.documentation.verify import REASONS, REQUIRED, DocBounds, explain, verify
-from transforms.fim.formats import fim_prompt, fim_stop_ids, strip_final_separator
+from transforms.fim.formats import fim_stop_ids, strip_final_separator
 from transforms.languages.syntax import Source
 from transforms.rows.rejections import Rejection
 from transforms.rows.row import Row, derive_seed
 from transforms.symbols import Symbol, find_symbols
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids
+from transforms.tasks.infill_forms import PromptForm, hole_prompt
 from transforms.tasks.settings import DocstringSettings
 from transforms.tasks.shared import (
-    FIM_CONTROL_TOKENS,
     byte_to_char,
     check_control,
     fit_code,
-    fit_hole,
     open_tokenizer,
     read_source,
     rejected,
@@ -256,9 +258,10 @@ class DocstringTask(DocstringSettings):
         try:
             hole = cut_hole(source, symbol)
             if self.is_chat:
+                form: PromptForm = "chat"
                 prompt, is_windowed = self._chat_prompt(tokenizer, source, symbol, hole)
             else:
-                prompt, is_windowed = self._fim_prompt(tokenizer, source, symbol, hole)
+                prompt, form, is_windowed = self._hole_prompt(tokenizer, source, symbol, hole)
         except RecordError as error:
             return RejectedTarget(target=name, rejection=Rejection("targets", error.reason, error.detail))
         stop_ids = chat_stop_ids(tokenizer) if self.is_chat else fim_stop_ids(tokenizer)
@@ -269,16 +272,19 @@ class DocstringTask(DocstringSettings):
                 prompt,
                 stop_ids=stop_ids,
                 seed=derive_seed(self.job_seed, row.content_sha256, "docstring", name),
+                stop_texts=StopTexts((hole.terminator,), tokenizer) if form == "prefix" and hole.terminator else None,
             ),
             payload=(symbol, is_windowed),
-            prompt_format="chat" if self.is_chat else "psm",
+            prompt_format=form,
         )
 
     def _style(self, source: Source) -> PythonStyle | None:
         """The one style that is allowed; None if any is, or if the language has no styles."""
         return None if self.style == "any" or source.grammar != "python" else self.style
 
-    def _fim_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
+    def _hole_prompt(
+        self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole
+    ) -> tuple[list[int], PromptForm, bool]:
         prefix = hole.before.decode() + hole.opener
         text, at = prefix + hole.closer + hole.after.decode(), len(prefix)
         needed = (at, at)
@@ -288,8 +294,7 @@ class DocstringTask(DocstringSettings):
             begin = symbol.doc[1] if symbol.doc is not None else symbol.insert_at
             signature = source.data[begin : symbol.body_start].decode()
             needed = (at, at + len(hole.closer) + len(signature))
-        window = fit_hole(tokenizer, text, at, at, needed, self.max_prompt_tokens - FIM_CONTROL_TOKENS)
-        return fim_prompt(tokenizer, "psm", window.prefix_ids, window.suffix_ids), window.is_windowed
+        return hole_prompt(tokenizer, text, (at, at), needed, self.max_prompt_tokens)
 
     def _chat_prompt(self, tokenizer: Tokenizer, source: Source, symbol: Symbol, hole: Hole) -> tuple[list[int], bool]:
         """The definition without its documentation; its last lines are omitted if it doesn't fit."""

@@ -1,7 +1,8 @@
 """Generate: code from a description - a body from its signature, a file from its heading, code from an instruction.
 
     body     a FIM hole (or a chat turn) at a function's body; its documentation stays: only documented functions
-             by default
+             by default. A base model without infilling tokens goes on with what stands before it; its body ends with
+             the first line that is indented no more than the function
     file     the rest of a file after its path and its heading comment or docstring
     prompt   the row's content is an instruction; the answer is the code in its first fence, or all of it
     chat     the row's content is a conversation (a column `messages`): the model's next turn; if the conversation
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -29,7 +30,7 @@ from transforms.bodies.answers import body_of_answer
 from transforms.bodies.holes import BODY_LANGUAGES, BodyHole, body_hole, heading_end
 from transforms.bodies.judge import CONTRADICTIONS, judge_body
 from transforms.bodies.placeholders import is_placeholder
-from transforms.fim.formats import fim_prompt, fim_stop_ids, path_line_text, strip_final_separator
+from transforms.fim.formats import fim_stop_ids, path_line_text, strip_final_separator
 from transforms.languages.faults import first_fault
 from transforms.languages.grammars import SPAN_NODES, grammar_name
 from transforms.languages.parsing import parses
@@ -40,16 +41,15 @@ from transforms.symbols import Symbol, find_symbols
 from transforms.talk import is_chatter
 from transforms.tasks.base import Accepted, RejectedTarget, TaskRequest
 from transforms.tasks.chat import Turn, chat_prompt, chat_stop_ids, fences, is_blank, read_turns
+from transforms.tasks.infill_forms import PromptForm, body_by_margin, form_of_hole, hole_prompt
 from transforms.tasks.settings import GenerateSettings
 from transforms.tasks.shared import (
-    FIM_CONTROL_TOKENS,
     byte_to_char,
     check_control,
     code_of_answer,
     continuation_prompt,
     failed_check,
     fit_code,
-    fit_hole,
     open_tokenizer,
     read_source,
     rejected,
@@ -180,6 +180,9 @@ class GenerateTask(GenerateSettings):
         data = row.content.encode()
         grammar = self._grammar(row, written)
         try:
+            if target.symbol is not None and self._form() == "prefix":
+                written, has_ended = body_by_margin(written, _margin(data, target.symbol.start))
+                completion = replace(completion, finish_reason="stop_text") if has_ended else completion
             code = self._code(row, target, written, grammar)
             check_control(self.tokenizer, completion.tokens, code, row.content)
         except RecordError as error:
@@ -267,7 +270,7 @@ class GenerateTask(GenerateSettings):
         tokenizer = open_tokenizer(self.tokenizer)
         if not self.is_chat:
             first = min(symbol.start, symbol.doc[0] if symbol.doc is not None else symbol.start)
-            return self._fim_prompt(tokenizer, source.data, hole.start, hole.end, first)
+            return self._hole_prompt(tokenizer, source.data, hole.start, hole.end, first)
         start = source.data.rfind(b"\n", 0, symbol.start) + 1
         signature = source.data[start : hole.start].decode()
 
@@ -292,7 +295,7 @@ class GenerateTask(GenerateSettings):
             prompt, is_windowed = fit_code(heading, build, self.max_prompt_tokens, least_lines=heading.count("\n") + 1)
         else:
             lead = path_line_text(row.path) if row.path else ""
-            prompt, is_windowed = self._fim_prompt(tokenizer, (lead + heading).encode())
+            prompt, is_windowed = self._hole_prompt(tokenizer, (lead + heading).encode())
         return self._request(row, "file", prompt, GenerateTarget(None, end, len(source.data), is_windowed))
 
     def _prompt_request(self, row: Row) -> TaskRequest | RejectedTarget:
@@ -314,19 +317,18 @@ class GenerateTask(GenerateSettings):
             return RejectedTarget(target=self.what, rejection=Rejection("targets", "prompt_too_long", detail))
         return self._request(row, self.what, prompt, GenerateTarget(None, 0, 0, False, turns[-1].text, answered))
 
-    def _fim_prompt(
+    def _hole_prompt(
         self, tokenizer: Tokenizer, data: bytes, start: int | None = None, end: int | None = None, first: int = 0
     ) -> tuple[list[int], bool]:
         """The prompt for a hole (bytes; the end of the file by default) whose description starts at `first`."""
         text = data.decode()
         begin, after = (len(text) if place is None else byte_to_char(data, place) for place in (start, end))
         needed = (byte_to_char(data, first), begin)
-        window = fit_hole(tokenizer, text, begin, after, needed, self.max_prompt_tokens - FIM_CONTROL_TOKENS)
-        return fim_prompt(tokenizer, "psm", window.prefix_ids, window.suffix_ids), window.is_windowed
+        prompt, _, is_windowed = hole_prompt(tokenizer, text, (begin, after), needed, self.max_prompt_tokens)
+        return prompt, is_windowed
 
     def _request(self, row: Row, name: str, prompt: list[int], target: GenerateTarget) -> TaskRequest:
         tokenizer = open_tokenizer(self.tokenizer)
-        is_plain = self._is_free and not self.is_chat
         return TaskRequest(
             target=name,
             request=request_of(
@@ -336,8 +338,13 @@ class GenerateTask(GenerateSettings):
                 seed=derive_seed(self.job_seed, row.content_sha256, "generate", name),
             ),
             payload=target,
-            prompt_format="chat" if self.is_chat else "plain" if is_plain else "psm",
+            prompt_format=self._form(),
         )
+
+    def _form(self) -> PromptForm | Literal["plain"]:
+        if self.is_chat:
+            return "chat"
+        return "plain" if self._is_free else form_of_hole(open_tokenizer(self.tokenizer))
 
     # --- validation ----------------------------------------------------------------------------------
 
@@ -432,3 +439,9 @@ class GenerateTask(GenerateSettings):
             first = min(target.symbol.start, target.symbol.doc[0] if target.symbol.doc else target.symbol.start)
             start = data.rfind(b"\n", 0, first) + 1
         return data[start : target.start].decode()
+
+
+def _margin(data: bytes, place: int) -> str:
+    """The indentation of the line in which a place stands."""
+    line = data[data.rfind(b"\n", 0, place) + 1 :]
+    return line[: len(line) - len(line.lstrip(b" \t"))].decode()

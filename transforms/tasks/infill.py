@@ -281,20 +281,19 @@ class InfillTask(InfillSettings):
             ended: EndedBy = "length" if completion.finish_reason == "length" else "stop"
             ends_line = content[: span.end].endswith("\n")
             return middle_of_turn(answer, content[: span.start], content[span.end :], ends_line=ends_line), ended
-        middle, ended_by = self.middle_of(span, ids, completion)
-        if target.fim_mode == "prefix" and not self._stops_at_newline(span):
-            stop = suffix_stop(content[span.end :])
-            if stop is not None and stop in middle:
-                return middle.split(stop, 1)[0], "suffix"
-        return middle, ended_by
+        shows_suffix = target.fim_mode != "prefix"
+        return self.middle_of(span, ids, completion, "" if shows_suffix else content[span.end :])
 
-    def middle_of(self, span: Span, ids: list[int], completion: Completion) -> tuple[str, EndedBy]:
-        """Returns the middle's text and what ended it.
+    def middle_of(
+        self, span: Span, ids: list[int], completion: Completion, hidden_suffix: str = ""
+    ) -> tuple[str, EndedBy]:
+        """Returns the middle's text and what ended it, for prompts that aren't chats.
 
         Args:
             span: Where it stands.
             ids: The generated tokens without separators at their end.
             completion: What the engine returned.
+            hidden_suffix: The text behind the hole, of a prompt that doesn't show it.
         """
         text = open_tokenizer(self.tokenizer).decode(ids)
         if self._stops_at_newline(span):
@@ -302,6 +301,8 @@ class InfillTask(InfillSettings):
                 return text.split("\n", 1)[0], "newline"
             if completion.stop_id in newline_ids(self.tokenizer):
                 return text, "newline"
+        elif (stop := suffix_stop(hidden_suffix)) is not None and stop in text:
+            return text.split(stop, 1)[0], "suffix"
         return text, "length" if completion.finish_reason == "length" else "stop"
 
     def _recipe(self) -> Recipe:

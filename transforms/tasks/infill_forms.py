@@ -1,4 +1,4 @@
-"""Infilling by models that know no infilling tokens: what they are asked, and where the middle is in their answer.
+"""Holes for models that know no infilling tokens: what they are asked, and where the middle is in their answer.
 
     prefix   <bos> prefix                     a base model goes on; the middle ends where it begins to write the suffix
     chat     a turn with prefix, a mark, suffix   an instruction model answers with the missing text in a code block
@@ -6,7 +6,8 @@
 In `prefix` form the model doesn't see the suffix: it ends the text, and the checks of `transforms.tasks.infill` judge
 the middle in the whole file. In `chat` form the model may repeat the line around the mark, or leave out its
 indentation, so both are taken into account. Which form a job uses follows from vocabulary and config
-(`form_without_tokens`), and is in each row's lineage.
+(`form_without_tokens`), and is in each row's lineage. Other tasks with a hole ask base models in `prefix` form too
+(`hole_prompt`), as long as what they describe stands before the hole.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from model.errors import RecordError
 from model.tokenizer import Tokenizer
-from transforms.fim.formats import FimMode
+from transforms.fim.formats import FimMode, fim_prompt, has_fim_tokens
 from transforms.tasks.chat import Turn, chat_prompt, fences
+from transforms.tasks.shared import FIM_CONTROL_TOKENS, fit_hole
 
 PromptForm = FimMode | Literal["prefix", "chat"]
 
@@ -39,6 +42,38 @@ _FEWEST_STOP_CHARS: Final = 8  # without spaces: shorter starts of a suffix, suc
 def form_without_tokens(*, is_instruction_tuned: bool) -> PromptForm:
     """The form for a model whose vocabulary has no infilling tokens."""
     return "chat" if is_instruction_tuned else "prefix"
+
+
+def form_of_hole(tokenizer: Tokenizer) -> PromptForm:
+    """The form in which a base model is asked for what stands in a hole."""
+    return "psm" if has_fim_tokens(tokenizer) else "prefix"
+
+
+def hole_prompt(
+    tokenizer: Tokenizer, text: str, hole: tuple[int, int], needed: tuple[int, int], max_prompt_tokens: int
+) -> tuple[list[int], PromptForm, bool]:
+    """The ids of a base model's prompt for a hole, its form, and whether it shows less than the text.
+
+    Args:
+        tokenizer: The model's vocabulary, which decides the form (`form_of_hole`).
+        text: The file.
+        hole: Its start and end, in characters.
+        needed: The required part of the context, in characters; it touches the hole.
+        max_prompt_tokens: The most ids.
+
+    Raises:
+        RecordError: `prompt_too_long`, if the required part doesn't fit; `hidden_context`, if it stands behind the hole
+            and the form doesn't show that.
+    """
+    start, end = hole
+    room = max_prompt_tokens - FIM_CONTROL_TOKENS
+    if form_of_hole(tokenizer) == "psm":
+        window = fit_hole(tokenizer, text, start, end, needed, room)
+        return fim_prompt(tokenizer, "psm", window.prefix_ids, window.suffix_ids), "psm", window.is_windowed
+    if needed[1] > start or needed[0] == start:
+        raise RecordError("hidden_context", "a model without infilling tokens isn't shown what stands behind the hole")
+    window = fit_hole(tokenizer, text[:start], start, start, needed, room)
+    return prefix_prompt(tokenizer, window.prefix_ids), "prefix", window.is_windowed
 
 
 def prefix_prompt(tokenizer: Tokenizer, prefix: Sequence[int], path_line: Sequence[int] = ()) -> list[int]:
@@ -65,6 +100,29 @@ def suffix_stop(suffix: str) -> str | None:
     while end < len(suffix) and len("".join(suffix[:end].split())) < _FEWEST_STOP_CHARS:
         end = suffix.find("\n", end) + 1 or len(suffix)
     return suffix[:end] if suffix[:end].strip() else None
+
+
+def body_by_margin(written: str, margin: str) -> tuple[str, bool]:
+    r"""The body of a function that a model goes on with, and whether other code follows it.
+
+    A body ends before the first line that is indented no more than the function itself; lines of `#` may stand at the
+    margin anywhere.
+
+    Args:
+        written: What the model wrote, from the body's first line.
+        margin: The function's indentation.
+
+    >>> body_by_margin("\n    return 1\n\ndef g():\n", "")
+    ('\n    return 1\n\n', True)
+    >>> body_by_margin("\n    return 1\n", "")
+    ('\n    return 1\n', False)
+    """
+    first, *lines = written.splitlines(keepends=True) or [""]
+    for number, line in enumerate(lines):
+        indent = line[: len(line) - len(line.lstrip())]
+        if line.strip() and not line.startswith("#") and len(indent) <= len(margin):
+            return first + "".join(lines[:number]), True
+    return written, False
 
 
 def middle_of_turn(answer: str, before: str, after: str, *, ends_line: bool = False) -> str:

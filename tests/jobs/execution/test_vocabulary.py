@@ -133,3 +133,18 @@ def test_a_model_without_infilling_tokens_is_asked_in_another_form(is_tuned, for
 def test_a_model_with_infilling_tokens_keeps_its_format():
     options = infill.Options(input=("in.parquet",), output="out", model="embedded")
     assert infill._with_prompt_form(options) is options
+
+
+JOBS = {
+    "docstring": ("docstring",),
+    "generate a body": ("generate", "--what", "body"),
+    "generate a file": ("generate", "--what", "file"),
+    "generate": ("generate", "--what", "prompt", "--language", "python", "--content_column", "content"),
+}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_base_model_without_infilling_tokens_is_planned_for_every_job_that_takes_base_models(job, model, command):
+    (model / "tokenizer.model").write_bytes(vocabulary(rename=FIM_NAMES))
+    code, said = command(*JOBS[job], "--model", str(model), "--dry_run")
+    assert code == 0, said

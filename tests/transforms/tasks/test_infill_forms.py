@@ -15,7 +15,9 @@ from model.tokenizer import Tokenizer
 from tests.model.checkpoint.written import pieces_of
 from transforms.fim.formats import fim_stop_ids, has_fim_tokens, strip_final_separator
 from transforms.rows.row import Row, SourceRef, content_sha256
-from transforms.tasks.base import Accepted
+from transforms.tasks.base import Accepted, RejectedTarget
+from transforms.tasks.docstring import DocstringTask
+from transforms.tasks.generate import GenerateTask
 from transforms.tasks.infill import InfillTask
 from transforms.tasks.infill_forms import MARK, middle_of_turn, suffix_stop
 
@@ -115,3 +117,42 @@ def test_a_stop_is_the_beginning_of_the_suffix_and_shows_something(suffix):
 def test_originals_are_not_scored_in_a_chat(plain_vocabulary):
     with pytest.raises(ConfigError, match="can't be scored in a chat"):
         replace(task_of(plain_vocabulary, "chat", "statement"), score_original=True)
+
+
+def test_a_model_without_infilling_tokens_documents_what_stands_before_the_hole(plain_vocabulary):
+    task = DocstringTask(tokenizer=plain_vocabulary, kinds=("function", "module"), max_prompt_tokens=512)
+    tokenizer = Tokenizer.load(plain_vocabulary)
+    module, function = sorted(task.requests(row_of()), key=lambda one: one.target.startswith("function"))
+    assert isinstance(module, RejectedTarget) and module.rejection.reason == "hidden_context"
+    asked = tokenizer.decode(function.request.prompt)
+    assert asked.endswith('def area(width, height):\n    """') and function.prompt_format == "prefix"
+    assert function.request.stop_texts.texts == ('"""',)
+    written = tokenizer.encode('Area of a rectangle.\n\n    It is reported, too.\n    """\n    more')
+    verdict = task.accept(row_of(), function, completion_of(written, "stop_text"))
+    assert isinstance(verdict, Accepted) and verdict.columns["ended_by"] == "closer"
+    assert verdict.columns["documentation_text"] == "Area of a rectangle.\n\nIt is reported, too."
+
+
+def test_documentation_before_its_definition_is_not_asked_of_a_model_that_would_not_see_it(plain_vocabulary):
+    content = "package a\n\nfunc area(width int, height int) int {\n\treturn width * height\n}\n"
+    row = replace(row_of(), content=content, language="go", path="a.go")
+    (asked,) = DocstringTask(tokenizer=plain_vocabulary, kinds=("function",)).requests(row)
+    assert isinstance(asked, RejectedTarget) and asked.rejection.reason == "hidden_context"
+
+
+@pytest.mark.parametrize("finish_reason", ["length", "stop"])
+def test_the_body_of_a_model_that_goes_on_ends_where_other_code_begins(finish_reason, plain_vocabulary):
+    task = GenerateTask(tokenizer=plain_vocabulary, what="body", only_documented=False, max_prompt_tokens=512)
+    tokenizer = Tokenizer.load(plain_vocabulary)
+    (asked,) = task.requests(row_of())
+    prompt = tokenizer.decode(asked.request.prompt)
+    assert asked.prompt_format == "prefix" and CONTENT.startswith(prompt) and "size = " not in prompt
+    body = "    total = 0\n    for _ in range(height):\n        total += width\n    return total\n"
+    rest = "\n\ndef volume(a, b, c):\n    return"
+    written = tokenizer.encode(f"\n{body}{rest}"[len(prompt.partition("height):")[2]) :])
+    verdict = task.accept(row_of(), asked, completion_of(written, finish_reason))
+    assert isinstance(verdict, Accepted)
+    assert "volume" not in verdict.columns["generated_code"] and "return total" in verdict.columns["generated_code"]
+    assert verdict.columns["checks"]["not_cut_off"]
+    cut = task.accept(row_of(), asked, completion_of(tokenizer.encode("\n    total = 0\n    for"), "length"))
+    assert isinstance(cut, RejectedTarget) and cut.rejection.reason == "cut_off"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from model.errors import ConfigError, RecordError
@@ -26,7 +26,7 @@ class ChoiceBenchmark:
         columns: The columns that its file must have: the hub's layout.
         question: Makes a row's question; raises RecordError (`no_gold`, ...) if the row can't be scored.
         shots: Number of solved examples before each question.
-        shots_split: The split of the data that they are from.
+        shots_split: The split of the data that they are from, by custom.
         shots_by: Column whose value examples and question have in common; "" for none.
         introduction: The text before a row's examples.
     """
@@ -37,9 +37,15 @@ class ChoiceBenchmark:
     columns: tuple[str, ...]
     question: Callable[[Row], Question]
     shots: int = 0
-    shots_split: str = ""
+    shots_split: str = "train"
     shots_by: str = ""
     introduction: Callable[[Row], str] = lambda row: ""
+
+    def with_shots(self, shots: int) -> ChoiceBenchmark:
+        """The same benchmark with another number of examples, which its version then tells."""
+        if shots == self.shots:
+            return self
+        return replace(self, shots=shots, version=f"{self.version}/shots-{shots}")
 
     def check_columns(self, found: Sequence[str]) -> None:
         """Raises ConfigError if a file has another layout."""
