@@ -3,8 +3,14 @@
     python benchmarks/neighbors.py REPOSITORY... [--tokenizer MODEL] [--lengths 2048 8192 32768] [--shares 0 0.25]
 
 REPOSITORY is a folder of git (a clone's or a bare one): its HEAD is read. A named pair is a test whose name, without
-its affixes, is that of exactly one other file of its language; the rule is this script's own. An import is met if the
-imported file, or its signatures, stands before a part of the importer in its segment of a row. Prints two tables.
+its affixes, is that of exactly one other file of its language; the rule is this script's own. An import is met where
+what a part of the importer uses of the imported file stands before it in its segment of a row, as text:
+
+    by files         all of the imported file
+    in full          or all definitions that the part names; of a class whose members it names, those
+    signatures       or the first lines of these definitions
+
+An import of a file of whose definitions no part of the importer names any can only be met by files. Prints two tables.
 """
 
 from __future__ import annotations
@@ -19,12 +25,14 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from model.tokenizer import Tokenizer  # noqa: E402
+from transforms.languages import syntax  # noqa: E402
+from transforms.languages.grammars import grammar_name  # noqa: E402
 from transforms.packing.documents import DocumentRecipe, SourceFile  # noqa: E402
 from transforms.packing.facts import read_facts  # noqa: E402
 from transforms.packing.graph import dependency_edges  # noqa: E402
@@ -32,6 +40,8 @@ from transforms.packing.order import order_repository  # noqa: E402
 from transforms.packing.resolution import RepositoryIndex, is_config  # noqa: E402
 from transforms.packing.rows import RowPacker  # noqa: E402
 from transforms.rows.row import content_sha256  # noqa: E402
+from transforms.symbols.find import find_symbols  # noqa: E402
+from transforms.symbols.grammars import SYMBOL_GRAMMARS  # noqa: E402
 
 WITHIN: Final = 2
 UNIT_CHARS: Final = 4_000_000
@@ -39,6 +49,7 @@ FAMILY: Final = {
     ".java": "jvm", ".kt": "jvm", ".go": "go", ".py": "python", ".rs": "rust", ".ts": "js", ".tsx": "js", ".js": "js",
     ".jsx": "js", ".mts": "js", ".cc": "c", ".cpp": "c", ".cxx": "c", ".c": "c", ".h": "c", ".hpp": "c", ".cs": "cs",
 }  # fmt: skip
+_WORD: Final = re.compile(r"[^\W\d]\w+")
 _HEADERS = (".h", ".hpp")
 _TESTS = [
     re.compile(pattern)
@@ -145,15 +156,23 @@ class Repository:
         rows = [row for unit in self.units() for row in packer.pack(unit, imports)] + list(packer.finish())
         counts: Counter[str] = Counter(rows=len(rows))
         self.packing_seconds = time.process_time() - began
-        met: dict[str, set[tuple[str, str]]] = {"files": set(), "signatures": set()}
+        met = Met(self)
+        sequence: dict[str, int] = {}
         for row in rows:
             counts.update(tokens=row["num_tokens"], trained=sum(row["loss_mask"]))
+            for part in row["parts"]:
+                if part["role"] == "file":
+                    sequence.setdefault(part["path"], len(sequence))
             for segment in segments_of(row):
-                for kind, importer, imported in met_in(segment, self.edges):
-                    met[kind].add((importer, imported))
+                met.add(row, segment)
+        pairs = named_pairs(sorted(self.sources))
+        counts["pairs"] = len(pairs)
+        counts["near"] = sum(0 < sequence[test] - sequence[tested] <= WITHIN for test, tested in pairs.items())
         counts["edges"] = sum(map(len, self.edges.values()))
-        counts["met_by_files"], counts["met"] = len(met["files"]), len(met["files"] | met["signatures"])
-        return counts
+        counts["later"] = sum(
+            sequence[target] > sequence[importer] for importer, targets in imports.items() for target in targets
+        )
+        return counts + met.counts()
 
 
 def segments_of(row: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
@@ -162,18 +181,83 @@ def segments_of(row: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         yield list(parts)
 
 
-def met_in(parts: list[dict[str, Any]], edges: dict[str, dict[str, float]]) -> Iterator[tuple[str, str, str]]:
-    """The imports that are met in one segment: by what, importer, imported file."""
-    seen: dict[str, str] = {}
-    for part in parts:
-        is_trained = part["role"] == "file"
-        for target in edges.get(part["path"], ()) if is_trained else ():
-            if target in seen:
-                yield seen[target], part["path"], target
-        if part["role"] == "signatures":
-            seen.setdefault(part["path"], "signatures")
-        else:
-            seen[part["path"]] = "files"
+class Definition(NamedTuple):
+    """A definition of a file: its name, that of its class or "", its lines, and the first of them."""
+
+    name: str
+    owner: str
+    text: str
+    head: str
+
+
+def definitions_of(path: str, text: str) -> list[Definition]:
+    """The definitions of a file that are at most in one class; without a class's lines, where it has members."""
+    grammar = grammar_name("", path) or ""
+    data = text.encode()
+    source = syntax.parse(data, grammar) if grammar in SYMBOL_GRAMMARS and len(data) <= 400_000 else None
+    found = []
+    for symbol in find_symbols(source, facts=False) if source is not None else ():
+        owner, _, name = symbol.qualified_name.rpartition(".")
+        if symbol.kind != "module" and "." not in owner:
+            lines = data[symbol.start : symbol.end].decode("utf-8", "replace").strip()
+            head = data[symbol.start : symbol.body_start].decode("utf-8", "replace").strip().removesuffix("{").strip()
+            found.append(Definition(name, owner, lines, head))
+    return found
+
+
+class Met:
+    """The imports that are met in the rows of a repository, by what."""
+
+    def __init__(self, repository: Repository):
+        self._repository = repository
+        self._definitions: dict[str, list[Definition]] = {}
+        self.files: set[tuple[str, str]] = set()
+        self.full: set[tuple[str, str]] = set()
+        self.signatures: set[tuple[str, str]] = set()
+        self.named: set[tuple[str, str]] = set()  # the imported file, or anything of it, stands there
+
+    def add(self, row: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+        """One segment of a row."""
+        whole: set[str] = set()
+        texts: dict[str, str] = defaultdict(str)
+        for part in parts:
+            path, source = part["path"], self._repository.sources[part["path"]]
+            if part["role"] != "file":
+                texts[path] += row["text"][part["text_start"] : part["text_end"]]
+                whole |= {path} if part["role"] == "copy" else set()
+                continue
+            words = set(_WORD.findall(source, part["start"], part["end"]))
+            for target in self._repository.edges.get(path, ()):
+                self._meet((path, target), whole, texts.get(target, ""), words)
+            texts[path] += source[part["start"] : part["end"]]
+            if texts[path].endswith(source):
+                whole.add(path)
+
+    def _meet(self, edge: tuple[str, str], whole: set[str], text: str, words: set[str]) -> None:
+        if edge[1] in whole or text:
+            self.named.add(edge)
+        if edge[1] in whole:
+            self.files.add(edge)
+        if not text or edge in self.full:
+            return
+        used = [one for one in self.definitions(edge[1]) if one.name in words and (not one.owner or one.owner in words)]
+        owners = {one.owner for one in used}
+        if used and all(one.head in text for one in used):
+            self.signatures.add(edge)
+            if all(one.text in text for one in used if one.name not in owners or one.owner):
+                self.full.add(edge)
+
+    def definitions(self, path: str) -> list[Definition]:
+        """Those of a file, read once."""
+        if path not in self._definitions:
+            self._definitions[path] = definitions_of(path, self._repository.sources[path])
+        return self._definitions[path]
+
+    def counts(self) -> Counter[str]:
+        """How many imports are met, by what; each includes those before it."""
+        full = self.files | self.full
+        return Counter(files=len(self.files), full=len(full), signatures=len(full | self.signatures),
+                       named=len(self.named))  # fmt: skip
 
 
 def main() -> None:
@@ -191,10 +275,10 @@ def main() -> None:
         print(repositories[-1].order_line(), flush=True)
     tokenizer = Tokenizer.load(options.tokenizer)
     print(
-        "\n| row | context at most | imports met by files | by files or signatures | rows full | tokens with loss ",
-        end="",
+        "\n| row | context at most | imports met by files | or definitions in full | or signatures "
+        "| anything of the file | tests within two files | rows full | tokens with loss | s a MB |"
     )
-    print("| s a MB |\n|---|---|---|---|---|---|---|")
+    print("|" + "---|" * 10)
     for length, share in itertools.product(options.lengths, options.shares):
         counts: Counter[str] = Counter()
         seconds = 0.0
@@ -203,7 +287,9 @@ def main() -> None:
             seconds += repository.packing_seconds
         edges = max(1, counts["edges"])
         print(
-            f"| {length:,} | {share:.0%} | {counts['met_by_files'] / edges:.1%} | {counts['met'] / edges:.1%} "
+            f"| {length:,} | {share:.0%} | {counts['files'] / edges:.1%} | {counts['full'] / edges:.1%} "
+            f"| {counts['signatures'] / edges:.1%} | {counts['named'] / edges:.1%} "
+            f"| {counts['near'] / max(1, counts['pairs']):.0%} "
             f"| {counts['tokens'] / max(1, counts['rows']) / length:.1%} "
             f"| {counts['trained'] / max(1, counts['tokens']):.1%} "
             f"| {seconds / sum(repository.megabytes for repository in repositories):.2f} |",

@@ -64,7 +64,7 @@ _CONTEXT_FIELD = pa.field(
                 [
                     pa.field("path", pa.large_string(), nullable=False),
                     pa.field("content_sha256", pa.string(), nullable=False),  # of the raw file
-                    pa.field("role", pa.string(), nullable=False),  # copy, signatures
+                    pa.field("role", pa.string(), nullable=False),  # copy, definitions, signatures
                     pa.field("tokens", pa.int32(), nullable=False),
                 ]
             ),

@@ -97,7 +97,9 @@ class Document:
         fim_mode: The layout, or `none`.
         span: The middle's span, in characters of the file's content; None without FIM.
         path_tokens, prefix_tokens, middle_tokens, suffix_tokens: Lengths of the parts; without FIM all text is prefix.
-        role: `file`, or as context (`transforms.packing.context`) a `copy` of a file or its `signatures`.
+        role: `file`, or as context (`transforms.packing.context`) a `copy` of a file, or its `definitions` or
+            `signatures`.
+        shows: The qualified names of the definitions or signatures.
     """
 
     file: SourceFile
@@ -112,6 +114,7 @@ class Document:
     middle_tokens: int
     suffix_tokens: int
     role: str = TRAINED
+    shows: frozenset[str] = frozenset()
 
 
 def make_document(

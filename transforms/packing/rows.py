@@ -3,21 +3,20 @@
     <bos> doc <file_separator> doc <file_separator> doc <eos> <bos> doc <eos>
     └──────────── segment 1: one repository ───────────────┘ └─ segment 2 ──┘
 
-1. The next file that fits into the row is placed. A file longer than a row is split at a natural point to fill the row,
-   and continues in the next one.
-2. If the next file doesn't fit, the largest of the following `LOOKAHEAD` files that fits is placed instead, unless it
-   imports a file that it would overtake.
-3. If none fits and more than `MAX_WASTE` of the row would stay empty, the next file is split to fill it. Rows are
+1. The next file (`transforms.packing.queue`) that fits into the row is placed, behind its context
+   (`transforms.packing.context`). A file longer than a row is split at a natural point to fill the row, and continues
+   in the next one.
+2. If none fits and more than `MAX_WASTE` of the row would stay empty, the first one is split to fill it. Rows are
    therefore full to about 1 - `MAX_WASTE`, and few files shorter than a row are split.
 
-Rows aren't padded: `input_ids` has the row's actual length. Memory: `LOOKAHEAD` documents and one row.
+Rows aren't padded: `input_ids` has the row's actual length. Memory: the files that wait and one row.
 Source: arXiv 2406.11409, "Multi-file packing"; why splitting files hurts: arXiv 2404.10830.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -32,28 +31,16 @@ from transforms.packing.context import RepositoryContext
 from transforms.packing.documents import (
     Document,
     DocumentRecipe,
-    LineTokens,
     SourceFile,
     cut_point,
     make_document,
 )
 from transforms.packing.parts import TRAINED
+from transforms.packing.queue import FileQueue, Waiting
 from transforms.packing.tokens import Ids, TextTokens
 
-LOOKAHEAD: Final = 32
 MAX_WASTE: Final = 1 / 128
 MIN_CONTEXT_LENGTH: Final = 64
-
-# The control tokens of a layout, and room for a text that has more tokens encoded in three parts than in one.
-_FIM_OVERHEAD: Final = 3 + 5
-
-# Code has 2 to 5 characters per token; a file with more than this per token of a row is split without a full encoding.
-_LONG_CHARS_PER_TOKEN: Final = 8
-
-# A text with fewer characters per token of a row most likely fits and is encoded immediately. Between the two limits,
-# its lines are counted, which are needed to split it. Their sum exceeds the text's tokens by far less than the margin.
-_SHORT_CHARS_PER_TOKEN: Final = 3
-_SUM_MARGIN: Final = 1.1
 
 PART_TYPE: Final = pa.struct(
     [
@@ -75,7 +62,7 @@ PART_TYPE: Final = pa.struct(
         pa.field("span_kind", pa.string()),
         pa.field("span_start", pa.int64()),  # characters of the file
         pa.field("span_end", pa.int64()),
-        pa.field("role", pa.string(), nullable=False),  # file; as context without loss: copy, signatures
+        pa.field("role", pa.string(), nullable=False),  # file; without loss: copy, definitions, signatures
     ]
 )
 ROW_SCHEMA: Final = pa.schema(
@@ -144,14 +131,9 @@ class RowPacker:
         self._imports = imports or {}
         self._imported = frozenset().union(*self._imports.values())
         self._context = RepositoryContext(self._tokenizer, path_line=self._recipe.path_line)
-        source = iter(files)
-        waiting: deque[_Waiting] = deque()
-        while True:
-            while len(waiting) <= LOOKAHEAD and (file := next(source, None)) is not None:
-                waiting.append(_Waiting(self, file, 0))
-            if not waiting:
-                return
-            if not self._place_next(waiting):
+        queue = FileQueue((Waiting(self._tokenizer, self._recipe, self._length, file) for file in files), self._imports)
+        while queue.fill():
+            if not self._place_next(queue):
                 yield self._row.finish()
                 self._row = _Row(self._tokenizer)
 
@@ -161,21 +143,15 @@ class RowPacker:
             yield self._row.finish()
             self._row = _Row(self._tokenizer)
 
-    def _place_next(self, waiting: deque[_Waiting]) -> bool:
+    def _place_next(self, queue: FileQueue) -> bool:
         """Places one document in the row; returns False if the row should be closed."""
         room = self._length - self._row.used
-        head = waiting[0]
-        if head.fits(room):
-            self._place(head.document, head.tokens)
-            waiting.popleft()
+        index = queue.choose(room, self._row.present)
+        if index is not None:
+            item = queue.take(index)
+            self._place(item.document, item.tokens)
             return True
-        if not head.is_long:
-            index = self._best_that_fits(waiting, room)
-            if index is not None:
-                self._place(waiting[index].document, waiting[index].tokens)
-                del waiting[index]
-                return True
-        return room > self._min_piece and self._place_piece(waiting, room)
+        return room > self._min_piece and self._place_piece(queue, room)
 
     def _place(self, document: Document, tokens: TextTokens) -> None:
         """Places a document of a file with these tokens, after as much of what it imports as there is room for."""
@@ -183,31 +159,17 @@ class RowPacker:
             row = self._row
             room = min(self._length - row.used - len(document.ids) - 1, self._max_context - row.context_tokens)
             imports = self._imports.get(document.file.path, ())
-            for found in self._context.before(document, imports, row.present, room):
+            for found in self._context.before(document, imports, row.present, room, row.shown):
                 row.place(found)
             if document.start == 0 and document.file.path in self._imported:
                 self._context.add(document.file, tokens)
         self._row.place(document)
         middles.count_document(self.counts, document)
 
-    def _best_that_fits(self, waiting: deque[_Waiting], room: int) -> int | None:
-        best, best_size = None, 0
-        overtaken: set[str] = set()
-        for index, item in enumerate(waiting):
-            if (
-                index
-                and not item.is_long
-                and best_size < item.size <= room
-                and overtaken.isdisjoint(self._imports.get(item.file.path, ()))
-            ):
-                best, best_size = index, item.size
-            overtaken.add(item.file.path)
-        return best
-
-    def _place_piece(self, waiting: deque[_Waiting], room: int) -> bool:
+    def _place_piece(self, queue: FileQueue, room: int) -> bool:
         """Splits the next file so that its first part fills the row; returns False if no part fits."""
-        item = waiting[0]
-        capacity = room - _Waiting.overhead(self, item.file)
+        item = queue.head
+        capacity = room - item.overhead()
         while capacity > 0:
             end = cut_point(item.lines, item.start, capacity, self._min_piece)
             if end == item.start:
@@ -215,82 +177,23 @@ class RowPacker:
             document = make_document(self._tokenizer, item.file, self._recipe, item.start, end, item.tokens)
             if len(document.ids) + 1 <= room:
                 self._place(document, item.tokens)
-                if end == len(item.file.content):
-                    waiting.popleft()
-                else:
-                    waiting[0] = _Waiting(self, item.file, end, item.lines)
+                queue.advance(end)
                 return True
             capacity -= len(document.ids) + 1 - room
         if not self._row.documents:
-            return self._place_characters(waiting, room)
+            return self._place_characters(queue, room)
         return False
 
-    def _place_characters(self, waiting: deque[_Waiting], room: int) -> bool:
+    def _place_characters(self, queue: FileQueue, room: int) -> bool:
         """For an empty row into which not even one line fits: places as many characters as fit, at least one."""
-        item = waiting[0]
+        item = queue.head
         chars = max(1, min(room // 4, len(item.file.content) - item.start))
         plain = DocumentRecipe(job_seed=self._recipe.job_seed, fim_rate=0.0, path_line=False)
         document = make_document(self._tokenizer, item.file, plain, item.start, item.start + chars, item.tokens)
         assert len(document.ids) + 1 <= room, "a character has at most four byte tokens"
         self._place(document, item.tokens)
-        if document.end == len(item.file.content):
-            waiting.popleft()
-        else:
-            waiting[0] = _Waiting(self, item.file, document.end, item.lines)
+        queue.advance(document.end)
         return True
-
-
-class _Waiting:
-    """The rest of a file from `start`; its document is built on first use."""
-
-    def __init__(self, packer: RowPacker, file: SourceFile, start: int, lines: LineTokens | None = None):
-        self.file, self.start = file, start
-        self._packer = packer
-        self.lines = lines or LineTokens(TextTokens(packer._tokenizer, file.content))
-        self._document: Document | None = None
-        self._is_long: bool | None = None
-
-    @property
-    def tokens(self) -> TextTokens:
-        """The tokens of the file."""
-        return self.lines.tokens
-
-    @property
-    def is_long(self) -> bool:
-        """Whether no row can contain it; decided without building its document if that is obvious."""
-        if self._is_long is None:
-            chars, length = len(self.file.content) - self.start, self._packer._length
-            self._is_long = (
-                chars > _LONG_CHARS_PER_TOKEN * length
-                or (chars > _SHORT_CHARS_PER_TOKEN * length and self._lines_fill(int(_SUM_MARGIN * length)))
-                or self.size > length - 1
-            )
-        return self._is_long
-
-    def _lines_fill(self, tokens: int) -> bool:
-        ends, _ = self.lines.up_to(self.start, tokens)
-        return not len(ends) or int(ends[-1]) < len(self.file.content)
-
-    @property
-    def size(self) -> int:
-        """Tokens including the final one (a separator or the end of the sequence)."""
-        return len(self.document.ids) + 1
-
-    @property
-    def document(self) -> Document:
-        if self._document is None:
-            packer = self._packer
-            self._document = make_document(packer._tokenizer, self.file, packer._recipe, self.start, tokens=self.tokens)
-        return self._document
-
-    def fits(self, room: int) -> bool:
-        return not self.is_long and self.size <= room
-
-    @staticmethod
-    def overhead(packer: RowPacker, file: SourceFile) -> int:
-        """Approximate tokens of a document other than its text."""
-        path_tokens = len(packer._tokenizer.encode(f"{file.path}\n")) if packer._recipe.path_line else 0
-        return path_tokens + _FIM_OVERHEAD + 1
 
 
 class _Row:
@@ -304,6 +207,7 @@ class _Row:
         self._tokens = 0
         self.context_tokens = 0
         self.present: set[str] = set()  # paths of the segment's complete files
+        self.shown: dict[str, set[str]] = {}  # of others, the definitions that stand in the segment as context
 
     @property
     def used(self) -> int:
@@ -313,6 +217,7 @@ class _Row:
     def end_segment(self) -> None:
         self._begins_segment = True
         self.present = set()
+        self.shown = {}
 
     def place(self, document: Document) -> None:
         self._segment += self._begins_segment
@@ -321,8 +226,11 @@ class _Row:
         self.documents.append((self._segment, document))
         if document.role != TRAINED:
             self.context_tokens += len(document.ids) + 1
-        if document.role != TRAINED or document.end - document.start == len(document.file.content):
-            self.present.add(document.file.path)
+        path = document.file.path
+        if document.shows:
+            self.shown.setdefault(path, set()).update(document.shows)
+        elif document.role != TRAINED or document.end - document.start == len(document.file.content):
+            self.present.add(path)
 
     def finish(self) -> dict[str, Any]:
         """The row's values, as in `ROW_SCHEMA`."""

@@ -2,7 +2,7 @@
 
     read, filter -> FIM, rows
 
-Memory: the unit's texts, `LOOKAHEAD` documents, and the unit's packed rows.
+Memory: the unit's texts, the documents of the files that wait, and the unit's packed rows.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class InfillTask(InfillSettings):
     @property
     def template_version(self) -> str:
         """The version of spans and prompts."""
-        return f"infill-2/spans-{RECIPE_VERSION}" + ("/context-1" if self.has_context else "")
+        return f"infill-2/spans-{RECIPE_VERSION}" + ("/context-2" if self.has_context else "")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -82,13 +82,72 @@ def test_of_a_larger_file_the_signatures_of_used_names_are_repeated(
     monkeypatch, small_tokenizer, path, text, words, expected
 ):
     monkeypatch.setattr("transforms.packing.context.MAX_FILE_TOKENS", 4)
+    monkeypatch.setattr("transforms.packing.context.MAX_DEFINITION_TOKENS", 0)
     (found,) = before(small_tokenizer, file_of("x", words), file_of(path, text), path_line=False)
     assert (found.role, found.text) == ("signatures", expected)
     assert found.ids.tolist() == small_tokenizer.encode(expected)
 
 
+DEFINITIONS = [
+    (
+        "Purse add total",
+        'class Purse:\n    """Holds coins."""\n    def add(self, coin):\n        """Adds."""\n        self.x = coin\n'
+        "def total(prices: list) -> int:\n    return 0\n",
+    ),
+    (
+        "Purse",
+        'class Purse:\n    """Holds coins."""\n\n    def add(self, coin):\n        """Adds."""\n        self.x = coin\n'
+        "\n    def unused(self):\n        pass\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), DEFINITIONS, ids=[words for words, _ in DEFINITIONS])
+def test_where_there_is_room_definitions_are_repeated_with_their_bodies_and_of_a_class_the_used_members(
+    monkeypatch, small_tokenizer, words, expected
+):
+    monkeypatch.setattr("transforms.packing.context.MAX_FILE_TOKENS", 4)
+    path, text, *_ = SIGNATURES[0]
+    (found,) = before(small_tokenizer, file_of("x", words), file_of(path, text), path_line=False)
+    assert (found.role, found.text) == ("definitions", expected)
+    assert small_tokenizer.decode(found.ids.tolist()) == expected
+
+
+def test_a_definition_that_is_too_long_for_its_body_is_shown_by_its_signature(monkeypatch, small_tokenizer):
+    monkeypatch.setattr("transforms.packing.context.MAX_FILE_TOKENS", 4)
+    monkeypatch.setattr("transforms.packing.context.MAX_DEFINITION_TOKENS", 200)
+    short, long = filled("short", 2), filled("long", 80)
+    (found,) = before(small_tokenizer, file_of("x.py", "long short"), file_of("m.py", long + short), path_line=False)
+    assert found.role == "definitions"
+    assert found.text == "def long(first, second):\n    ...\n" + short
+
+
+def test_bodies_get_only_the_room_that_signatures_of_all_imports_leave(monkeypatch, small_tokenizer):
+    monkeypatch.setattr("transforms.packing.context.MAX_FILE_TOKENS", 4)
+    files = [file_of(f"m{n}.py", filled(f"f{n}", 12)) for n in range(3)]
+    importer = file_of("x.py", "f0 f1 f2")
+    full = before(small_tokenizer, importer, *files)
+    assert {found.role for found in full} == {"definitions"}
+    room = sum(len(one.ids) + 1 for one in full) - 1
+    assert [one.role for one in before(small_tokenizer, importer, *files, room=room)] == [
+        "signatures", "definitions", "definitions",
+    ]  # fmt: skip
+
+
+def test_definitions_that_a_row_has_are_not_repeated_and_others_of_the_file_are(monkeypatch, small_tokenizer):
+    monkeypatch.setattr("transforms.packing.context.MAX_FILE_TOKENS", 4)
+    context = RepositoryContext(small_tokenizer, path_line=False)
+    money = file_of("money.py", filled("total", 2) + filled("due", 2))
+    context.add(money, TextTokens(small_tokenizer, money.content))
+    document = make_document(small_tokenizer, file_of("x.py", "total() due()"), PLAIN)
+    (found,) = context.before(document, ["money.py"], set(), 1000, {"money.py": {"total"}})
+    assert found.text == filled("due", 2)
+    assert context.before(document, ["money.py"], set(), 1000, {"money.py": {"total", "due"}}) == []
+
+
 def test_signatures_of_a_file_are_bounded(monkeypatch, small_tokenizer):
     monkeypatch.setattr("transforms.packing.context.MAX_FILE_TOKENS", 4)
+    monkeypatch.setattr("transforms.packing.context.MAX_DEFINITION_TOKENS", 0)
     names = [f"function_{n}" for n in range(200)]
     large = file_of("large.py", "".join(filled(name, 2) for name in names))
     (found,) = before(small_tokenizer, file_of("x.py", " ".join(names)), large)

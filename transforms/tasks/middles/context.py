@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from transforms.fim.spans import Span
-from transforms.packing.context import RepositoryContext, in_order, words_of
+from transforms.packing.context import COPY, Offer, RepositoryContext, choose, words_of
 from transforms.packing.documents import Document, SourceFile
 from transforms.packing.tokens import TextTokens
 from transforms.rows.row import Row
@@ -91,8 +91,8 @@ def choose_blocks(tokenizer: str, row: Row, span: Span, imported: Sequence[Sourc
     words = words_of(before) | words_of(after)
     guard = _Guard(row.content, middle, words)
     offered = [found for file in imported if (found := _context_of(tokenizer, file).offer(file.path, words))]
-    kept = [document for document in offered if not guard.is_told_by(document)]
-    return Blocks(tuple(in_order(kept, room)), len(offered) - len(kept))
+    kept = [offer for found in offered if (offer := guard.without_telling(found)) is not None]
+    return Blocks(tuple(choose(kept, room)), len(offered) - len(kept))
 
 
 class _Guard:
@@ -110,6 +110,13 @@ class _Guard:
         self._middle = _compact(middle)
         self._lines = _code_lines(content)
         self._middle_lines = set(_long_lines(middle))
+
+    def without_telling(self, offer: Offer) -> Offer | None:
+        """What of an offer doesn't tell the middle; None for nothing. A file that tells it as a whole isn't shown."""
+        told = [self.is_told_by(one) for one in (offer.brief, offer.full) if one is not None]
+        if told[0] or (told[-1] and offer.full is not None and offer.full.role == COPY):
+            return None
+        return Offer(offer.brief) if told[-1] else offer
 
     def is_told_by(self, document: Document) -> bool:
         """Whether a block would tell the middle."""
