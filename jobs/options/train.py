@@ -114,8 +114,8 @@ class TrainOptions(OptOutOptions, RunOptions):
     seed: int = option(0, help="Random seed.", minimum=0)
     dtype: Literal["auto", "float32", "bfloat16", "mixed"] = option(
         "auto",
-        help="Compute dtype; auto: float32 on CPU, bfloat16 on TPU and GPU; mixed: float32, but matrices are multiplied "
-        "in bfloat16, which is faster on CPUs with AVX512_BF16 or AMX. Weights are float32.",
+        help="Compute dtype; auto: float32 on CPU, bfloat16 on TPU and GPU; mixed: float32, but matrices are "
+        "multiplied in bfloat16, which is faster on CPUs with AVX512_BF16 or AMX. Weights are float32.",
     )
     micro_batches: int = option(
         1, help="Micro-batches per step for gradient accumulation, to bound memory.", minimum=1, metavar="PARTS"
