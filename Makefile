@@ -16,7 +16,7 @@ OLDEST  = $(shell echo "$$PATH:/usr/bin:/usr/local/bin" | tr : '\n' | while read
   test ! -x "$$python" || echo "$$("$$python" -c 'import platform; print(platform.python_version())') $$python"; \
   done | sort -V | head -n 1)
 
-.PHONY: setup test-real demo-real tpu-aot toolchains demo test test-languages bench-sandbox test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
+.PHONY: setup train-embedded-gpu test-real demo-real tpu-aot toolchains demo test test-languages bench-sandbox test-oldest test-cluster flink check soak format clean-demo bench bench-filters bench-pack
 
 setup: $(READY)                ## the environment, with the command codemill in it
 
@@ -48,6 +48,11 @@ demo: setup clean-demo         ## the main job over part of Python's standard li
 	$(BIN)/codemill inspect $(DEMO)/infill --rows 3 --sort score
 	@test $(MODEL) != embedded || echo "The embedded model (2.4 million parameters) shows the pipeline and writes poor code;" \
 	  "a CodeGemma has 2 or 7 billion, trained for this: make demo MODEL=path/to/codegemma-2b"
+
+# Rows are cut beforehand by all cores; ARGS="--until rows" does that alone, on a machine without an accelerator.
+train-embedded-gpu: setup      ## an embedded model of 8.7 M parameters, from packages to card, on a GPU; resumes
+	JAX_PLATFORMS=$(if $(filter cpu,$(JAX_PLATFORMS)),,$(JAX_PLATFORMS)) $(BIN)/python benchmarks/embedded/gpu.py \
+	  --output out/embedded-gpu $(ARGS)
 
 clean-demo:
 	@rm -rf $(DEMO)

@@ -112,8 +112,10 @@ class TrainOptions(OptOutOptions, RunOptions):
         1.0, help="Loss weight of middle tokens; all other tokens have weight 1.", minimum=0.0
     )
     seed: int = option(0, help="Random seed.", minimum=0)
-    dtype: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", help="Compute dtype; auto: float32 on CPU, bfloat16 on TPU and GPU. Weights are float32."
+    dtype: Literal["auto", "float32", "bfloat16", "mixed"] = option(
+        "auto",
+        help="Compute dtype; auto: float32 on CPU, bfloat16 on TPU and GPU; mixed: float32, but matrices are "
+        "multiplied in bfloat16, which is faster on CPUs with AVX512_BF16 or AMX. Weights are float32.",
     )
     micro_batches: int = option(
         1, help="Micro-batches per step for gradient accumulation, to bound memory.", minimum=1, metavar="PARTS"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from jobs.training.data import Place, Source, batches
-from jobs.training.start import Start, compute_dtype
+from jobs.training.start import Start, compute_dtype, product_dtype
 from model.errors import ConfigError
 from model.training.adapters import adapted
 from model.training.placement import rows_sharding
@@ -46,11 +46,12 @@ def held_out_loss(
             f"--eval_input has fewer than {part} rows, which are computed at once (--batch_rows / --micro_batches); "
             "add some, or raise --micro_batches"
         )
-    mesh, dtype = start.mesh, compute_dtype(options.dtype)
+    mesh = start.mesh
+    dtypes = {"dtype": compute_dtype(options.dtype), "products": product_dtype(options.dtype)}
 
     def total(trained: Any, rows: Rows, frozen: Any) -> Any:
         weights = trained if frozen is None else adapted(frozen, trained, training.adapter_scale)
-        return weighted_loss(weights, rows, start.config, dtype=dtype, num_devices=mesh.size if mesh else 1)
+        return weighted_loss(weights, rows, start.config, **dtypes, num_devices=mesh.size if mesh else 1)
 
     compute = jax.jit(total)
     place: Any = partial(jax.device_put, device=rows_sharding(mesh)) if mesh else lambda rows: rows

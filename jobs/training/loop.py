@@ -17,7 +17,7 @@ import jax
 from jobs.terminal.escapes import print_line
 from jobs.training.checkpoints import save_checkpoint, write_whole
 from jobs.training.data import Place
-from jobs.training.start import Start, compute_dtype
+from jobs.training.start import Start, compute_dtype, product_dtype
 from model.config import GemmaConfig
 from model.errors import ConfigError
 from model.training.placement import rows_sharding, state_shardings
@@ -100,6 +100,7 @@ def _compiled(
         training=training,
         micro_batches=settings.micro_batches,
         dtype=compute_dtype(settings.dtype),
+        products=product_dtype(settings.dtype),
         remat=settings.remat == "on",
         num_devices=mesh.size if mesh else 1,
     )

@@ -100,9 +100,14 @@ def devices_of_host() -> Mesh | None:
 
 
 def compute_dtype(named: str) -> Any:
-    """The dtype of computation for `--dtype`."""
+    """The dtype of activations for `--dtype`."""
     is_cpu = jax.devices()[0].platform == "cpu"
-    return jnp.dtype({"auto": "float32" if is_cpu else "bfloat16"}.get(named, named))
+    return jnp.dtype({"auto": "float32" if is_cpu else "bfloat16", "mixed": "float32"}.get(named, named))
+
+
+def product_dtype(named: str) -> Any:
+    """The dtype in which matrices are multiplied for `--dtype`, if another than that of activations."""
+    return jnp.dtype("bfloat16") if named == "mixed" else None
 
 
 def start(options: Options, tokenizer: Tokenizer, base: Base | None, folder: Path) -> Start:

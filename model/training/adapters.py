@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from model.config import GemmaConfig
 from model.errors import ConfigError
-from model.layers import BlockWeights, GemmaWeights, Matrix, linear
+from model.layers import BlockWeights, GemmaWeights, Matrix, Multiply, linear
 from model.weights import weight_shape
 
 TARGETS: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -100,12 +100,14 @@ def adapted(weights: GemmaWeights, adapters: Adapters, scale: float) -> GemmaWei
     return _with(weights, adapters, join)
 
 
-def multiply(x: Float[Array, "*batch in"], matrix: Matrix | AdaptedMatrix) -> Float[Array, "*batch out"]:
-    """`model.layers.linear`, also of an adapted matrix."""
+def multiply(
+    x: Float[Array, "*batch in"], matrix: Matrix | AdaptedMatrix, plain: Multiply = linear
+) -> Float[Array, "*batch out"]:
+    """The product `plain`, also of an adapted matrix."""
     if not isinstance(matrix, AdaptedMatrix):
-        return linear(x, matrix)
-    added = linear(linear(x, matrix.adapter.a), matrix.adapter.b)
-    return linear(x, matrix.matrix) + added * jnp.asarray(matrix.scale, x.dtype)
+        return plain(x, matrix)
+    added = plain(plain(x, matrix.adapter.a), matrix.adapter.b)
+    return plain(x, matrix.matrix) + added * jnp.asarray(matrix.scale, x.dtype)
 
 
 def merged(weights: GemmaWeights, adapters: Adapters, scale: float) -> GemmaWeights:

@@ -15,14 +15,14 @@ The backward pass multiplies them by the loss's own gradient, a number. Where no
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from model.layers import unembed
+from model.layers import soft_cap
 
 LOGITS_A_CHUNK: Final = 1 << 22
 """Logits that are in memory at once, per row shard, in float32: 16 MB, about what a CPU's caches hold."""
@@ -48,6 +48,7 @@ def linear_cross_entropy(
     cap: float | None = None,
     chunk: int,
     is_embedding_trained: bool = True,
+    products: Any = None,
 ) -> Float[Array, ""]:
     """The sum of weighted cross-entropy, in nats, of targets under `unembed(hidden, embedding, cap)`.
 
@@ -59,6 +60,7 @@ def linear_cross_entropy(
         cap: The soft cap of logits.
         chunk: Positions of a row whose logits are in memory at once.
         is_embedding_trained: Whether the embedding's gradient is needed; without, it is taken for 0.
+        products: Dtype in which matrices are multiplied, with float32 sums; that of `hidden` if None.
     """
     padding = [(0, 0), (0, -hidden.shape[1] % chunk)]
 
@@ -66,42 +68,59 @@ def linear_cross_entropy(
         padded = jnp.pad(array, padding + [(0, 0)] * (array.ndim - 2))
         return jnp.moveaxis(padded.reshape(len(array), -1, chunk, *array.shape[2:]), 1, 0)
 
-    return _summed(parts(hidden), embedding, parts(targets), parts(weights), cap, is_embedding_trained)
+    how = _How(cap, is_embedding_trained, products or hidden.dtype)
+    return _summed(parts(hidden), embedding.astype(how.products), parts(targets), parts(weights), how)
 
 
-def _of_chunk(hidden: Array, embedding: Array, targets: Array, weights: Array, cap: float | None) -> Array:
-    logits = unembed(hidden, embedding, cap)
-    return jnp.sum(optax.softmax_cross_entropy_with_integer_labels(logits, targets) * weights)
+class _How(NamedTuple):
+    """What is fixed when the step is compiled: the soft cap, what is trained, and the dtype of products."""
+
+    cap: float | None
+    is_embedding_trained: bool
+    products: Any
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
-def _summed(hidden: Array, embedding: Array, targets: Array, weights: Array, cap: float | None, _: bool) -> Array:
+def _product(equation: str, one: Array, other: Array, how: _How) -> Array:
+    return jnp.einsum(
+        equation, one.astype(how.products), other.astype(how.products), preferred_element_type=jnp.float32
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _summed(hidden: Array, embedding: Array, targets: Array, weights: Array, how: _How) -> Array:
     def add(total: Array, part: tuple[Array, Array, Array]) -> tuple[Array, None]:
-        return total + _of_chunk(part[0], embedding, part[1], part[2], cap), None
+        logits = soft_cap(_product("...i,oi->...o", part[0], embedding, how), how.cap)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, part[1])
+        return total + jnp.sum(losses * part[2]), None
 
     return jax.lax.scan(add, jnp.zeros(()), (hidden, targets, weights))[0]
 
 
 def _forward(
-    hidden: Array, embedding: Array, targets: Array, weights: Array, cap: float | None, is_embedding_trained: bool
+    hidden: Array, embedding: Array, targets: Array, weights: Array, how: _How
 ) -> tuple[Array, tuple[Array, Array | None, Array, Array]]:
     def add(carried: tuple[Array, Any], part: tuple[Array, Array, Array]) -> tuple[tuple[Array, Any], Array]:
         total, gradient = carried
         own, wanted, weight = part
-        if not is_embedding_trained:
-            loss, pull = jax.vjp(lambda x: _of_chunk(x, embedding, wanted, weight, cap), own)
-            return (total + loss, None), pull(jnp.ones(()))[0]
-        loss, pull = jax.vjp(lambda x, matrix: _of_chunk(x, matrix, wanted, weight, cap), own, embedding)
-        of_hidden, of_embedding = pull(jnp.ones(()))
-        return (total + loss, gradient + of_embedding), of_hidden
+        logits = soft_cap(_product("...i,oi->...o", own, embedding, how), how.cap)
+        log_sum = jax.nn.logsumexp(logits, axis=-1)
+        loss = jnp.sum((log_sum - jnp.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]) * weight)
+        is_wanted = jnp.arange(logits.shape[-1]) == wanted[..., None]
+        of_logits = (jnp.exp(logits - log_sum[..., None]) - is_wanted) * weight[..., None]
+        if how.cap is not None:
+            of_logits *= 1 - (logits / how.cap) ** 2
+        of_logits = of_logits.astype(how.products)
+        if how.is_embedding_trained:
+            gradient += _product("...o,...i->oi", of_logits, own, how)
+        return (total + loss, gradient), _product("...o,oi->...i", of_logits, embedding, how)
 
-    none = jnp.zeros(embedding.shape, jnp.float32) if is_embedding_trained else None
+    none = jnp.zeros(embedding.shape, jnp.float32) if how.is_embedding_trained else None
     (total, of_embedding), of_hidden = jax.lax.scan(add, (jnp.zeros(()), none), (hidden, targets, weights))
-    return total, (of_hidden, of_embedding, embedding, weights)
+    return total, (of_hidden.astype(hidden.dtype), of_embedding, embedding, weights)
 
 
 def _backward(
-    _cap: float | None, _trained: bool, kept: tuple[Array, Array | None, Array, Array], upstream: Array
+    how: _How, kept: tuple[Array, Array | None, Array, Array], upstream: Array
 ) -> tuple[Array, Array, None, Array]:
     of_hidden, of_embedding, embedding, weights = kept
     if of_embedding is None:

@@ -14,7 +14,7 @@ where blocks are recomputed. Uses neither files nor a clock: `jobs/train.py` doe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -32,16 +32,16 @@ from model.layers import (
     Rotation,
     block,
     by_window,
-    causal_mask,
     embed,
     over_blocks,
     rms_norm,
     rotation_of,
     segment_positions,
-    soft_cap,
 )
 from model.training.adapters import Adapters, adapted, multiply
+from model.training.attention import Reach, packed_attention
 from model.training.loss import chunk_length, linear_cross_entropy
+from model.training.products import rounded_linear
 
 # Scales Muon's updates so that AdamW's learning rates suit them too (arXiv 2502.16982, section 2.2).
 _MUON_RMS = 0.2
@@ -168,39 +168,31 @@ def new_state(key: jax.Array, model: GemmaConfig, training: TrainingConfig) -> T
     return state_of(init_weights(key, model), training)
 
 
-def _hidden_states(weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dtype: Any, remat: bool) -> Array:
-    """`model.gemma.hidden_states` with an attention whose gradient takes a third of the time on a CPU.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """What layers of one kind see: their window, and their rotary angles."""
 
-    The reference attends to any number of parts under one softmax; here there is a single part, and `jax.nn.softmax`
-    has its own gradient. A test requires the same loss from both.
-    """
+    turn: Rotation
+    window: int | None = field(metadata={"static": True})
+
+
+def _hidden_states(
+    weights: GemmaWeights, rows: Rows, model: GemmaConfig, *, dtype: Any, products: Any, remat: bool
+) -> Array:
+    """`model.gemma.hidden_states` with the attention of `model.training.attention`; a test compares their loss."""
     positions = segment_positions(rows.segment_ids)
+    views = by_window(model, lambda window: _View(turn=rotation_of(positions, model, window), window=window))
+    product = multiply if products is None else partial(multiply, plain=partial(rounded_linear, products=products))
 
-    def view(window: int | None) -> tuple[Rotation, Array]:
-        hidden = ~causal_mask(rows.tokens.shape[1], rows.segment_ids, window)[:, None]  # [batch 1 length length]
-        return rotation_of(positions, model, window), hidden
+    def step(x: Array, block_weights: BlockWeights, own: _View | None) -> tuple[Array, None]:
+        view = own or views[0]
+        reach = Reach(view.window, model.attention_cap, products or dtype)
 
-    views = by_window(model, view)
-    heads_a_key = model.num_heads // model.num_kv_heads
+        def attend(query: Array, key: Array, value: Array) -> tuple[Array, None]:
+            return packed_attention(query, key, value, rows.segment_ids, reach), None
 
-    def attend(query: Array, key: Array, value: Array, hidden: Array) -> tuple[Array, None]:
-        # A key head is repeated for the query heads that read it: [batch heads length head_dim].
-        key, value = (
-            jnp.repeat(part, heads_a_key, axis=1) if model.num_kv_heads > 1 else part for part in (key, value)
-        )
-        if model.num_kv_heads == 1:
-            scores = jnp.einsum("blhd,bpd->bhlp", query, key[:, 0], preferred_element_type=jnp.float32)
-        else:
-            scores = jnp.einsum("blhd,bhpd->bhlp", query, key, preferred_element_type=jnp.float32)
-        scores = soft_cap(scores, model.attention_cap)
-        shares = jax.nn.softmax(jnp.where(hidden, jnp.finfo(jnp.float32).min, scores), axis=-1).astype(query.dtype)
-        if model.num_kv_heads == 1:
-            return jnp.einsum("bhlp,bpd->blhd", shares, value[:, 0]), None
-        return jnp.einsum("bhlp,bhpd->blhd", shares, value), None
-
-    def step(x: Array, block_weights: BlockWeights, own: tuple[Rotation, Array] | None) -> tuple[Array, None]:
-        turn, hidden = own or views[0]
-        return block(block_weights, x, turn, partial(attend, hidden=hidden), model, multiply)
+        return block(block_weights, x, view.turn, attend, model, product)
 
     x = embed(weights.embedding, rows.tokens, dtype)
     per_block = None if model.window is None else views
@@ -214,6 +206,7 @@ def weighted_loss(
     model: GemmaConfig,
     *,
     dtype: Any = jnp.float32,
+    products: Any = None,
     remat: bool = False,
     num_devices: int = 1,
     is_embedding_trained: bool = True,
@@ -225,11 +218,12 @@ def weighted_loss(
         rows: The batch.
         model: The model's shapes.
         dtype: Compute dtype.
+        products: Dtype in which matrices are multiplied, if another than `dtype`; sums are float32.
         remat: Recompute blocks in the backward pass instead of storing them.
         num_devices: Devices over which the rows are spread.
         is_embedding_trained: Whether the gradient of the embedding is needed.
     """
-    hidden = _hidden_states(weights, rows, model, dtype=dtype, remat=remat)[:, :-1]
+    hidden = _hidden_states(weights, rows, model, dtype=dtype, products=products, remat=remat)[:, :-1]
     assert not isinstance(weights.embedding, Int8Matrix), "weights in 8 bits can't be trained"
     target_weights = rows.loss_weights[:, 1:]
     rows_a_device = max(1, hidden.shape[0] // num_devices)
@@ -241,6 +235,7 @@ def weighted_loss(
         cap=model.final_cap,
         chunk=chunk_length(rows_a_device, hidden.shape[1], model.vocab_size),
         is_embedding_trained=is_embedding_trained,
+        products=products,
     )
     return total, jnp.sum(target_weights)
 
@@ -254,6 +249,7 @@ def train_step(
     base: GemmaWeights | None = None,
     micro_batches: int = 1,
     dtype: Any = jnp.float32,
+    products: Any = None,
     remat: bool = False,
     num_devices: int = 1,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
@@ -267,6 +263,7 @@ def train_step(
         base: The frozen weights, if the state has their adapters.
         micro_batches: Number of parts over which the batch's gradient is accumulated, to limit memory.
         dtype: Compute dtype.
+        products: Dtype in which matrices are multiplied, if another than `dtype`; sums are float32.
         remat: Recompute blocks in the backward pass instead of storing them.
         num_devices: Devices over which the rows are spread.
 
@@ -276,7 +273,7 @@ def train_step(
 
     def loss_of(trained: Any, part: Rows) -> tuple[Array, Array]:
         weights = trained if base is None else adapted(base, trained, training.adapter_scale)
-        settings: Any = {"dtype": dtype, "remat": remat, "num_devices": num_devices}
+        settings: Any = {"dtype": dtype, "products": products, "remat": remat, "num_devices": num_devices}
         return weighted_loss(weights, part, model, **settings, is_embedding_trained=base is None)
 
     gradient_of = jax.value_and_grad(loss_of, has_aux=True)
