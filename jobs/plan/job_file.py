@@ -33,8 +33,8 @@ SCHEMA_VERSION = "6"
 """Version of the columns and records that jobs write. 2: the filter job's column `licences` became `licenses`, as in
 `verbatim_copies`; rejected records have a null path if none is known, and one stage `filter_input` for all
 jobs. 3: a finding has a `column`. 4: a unit of the plan may have several files (`more`), and answers repeat each other
-only within a row. 5: packed rows have a `unit`. 6: commits have sizes of blocks, `checks` of annotations two more fields, and
-units of packed rows are cut otherwise."""
+only within a row. 5: packed rows have a `unit`. 6: commits have sizes of blocks, `checks` of annotations two
+more fields, and units of packed rows are cut otherwise."""
 _PACKAGES = ("codemill", "apache-beam", "pyarrow", "jax", "flax", "sentencepiece")
 _SHOWN_NAMES = 3
 
