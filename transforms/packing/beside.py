@@ -40,16 +40,20 @@ _FAMILIES: Final = {
 }
 _OF_A_FOLDER: Final = frozenset({"__init__", "index", "mod", "lib"})  # files that stand for the folder that they are in
 _HEADERS: Final = frozenset({".h", ".hh", ".hpp", ".hxx", ".cuh"})
+# Gradle's and Maven's source sets that hold no tests: `src/main`, `src/commonMain`.
+_MAIN_SOURCES: Final = re.compile(r"(?:^|/)src/(?:main|[a-z]\w*Main)/")
 
 
 def name_under_test(path: str) -> str | None:
     """Returns the stem of the file that a test tests, by the test's name; None if the name is not a test's.
 
-    In Rust, the files of a folder `tests` are tests whatever their names.
+    In Rust, the files of a folder `tests` are tests whatever their names; below `src/main`, none are (`FunSpec.kt`).
 
     >>> name_under_test("a/TestFoo.java"), name_under_test("foo.spec.ts"), name_under_test("contest.py")
     ('Foo', 'foo', None)
     """
+    if _MAIN_SOURCES.search(path):
+        return None
     stem = _stem(path)
     for pattern in _TEST_STEMS:
         match = pattern.match(stem)
@@ -68,14 +72,21 @@ def pair_tests(
 
     Args:
         paths: The files to pair.
-        implementations: Files that may be tested; tests among them are ignored.
+        implementations: Files that may be tested. A test among them isn't, but for one outside of folders for tests
+            that is no other file's: `ApiSpec.ts` without an `Api.ts` may be what `ApiSpec.test.ts` tests.
         imports: The files that each test imports.
     """
     by_name: dict[tuple[str, str], list[str]] = defaultdict(list)
+    named_as_tests = []
     for path in sorted(implementations):
         if name_under_test(path) is None:
             for own in _names(path):
                 by_name[_key(own, path)].append(path)
+        elif _TEST_FOLDERS.isdisjoint(path.lower().split("/")[:-1]):
+            named_as_tests.append(path)
+    alone = [path for path in named_as_tests if _key(name_under_test(path) or "", path) not in by_name]
+    for path in alone:
+        by_name[_key(_stem(path), path)].append(path)
     pairs = {}
     for path in sorted(paths):
         name = name_under_test(path)

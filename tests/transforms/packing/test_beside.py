@@ -31,6 +31,10 @@ from transforms.packing.beside import name_under_test, pair_tests
         ("tests/sync_mpsc.rs", "src/sync/mpsc/mod.rs"),
         ("src/foo_tests.rs", "src/foo.rs"),
         ("foo_test.cpp", "foo.hpp"),
+        ("core/src/jvmTest/kotlin/FunSpecTest.kt", "core/src/jvmMain/kotlin/FunSpec.kt"),
+        ("core/src/test/java/SplitTest.java", "core/src/main/java/Split.java"),
+        ("core/src/test/java/ConditionsTestsTest.java", "core/src/main/java/ConditionsTests.java"),
+        ("src/ApiSpec.test.ts", "src/ApiSpec.ts"),
     ],
 )
 def test_a_test_finds_its_implementation_by_name(test, implementation):
@@ -42,6 +46,12 @@ def test_a_test_finds_its_implementation_by_name(test, implementation):
 )
 def test_names_that_only_look_like_a_test_s_are_none(path):
     assert name_under_test(path) is None
+
+
+def test_a_test_of_another_file_is_not_tested_itself():
+    files = ["src/Foo.kt", "src/FooSpec.kt", "src/FooSpecTest.kt"]
+    assert pair_tests(files, files) == {"src/FooSpec.kt": "src/Foo.kt"}
+    assert pair_tests(["test/FooSpecTest.kt"], ["test/FooSpec.kt"]) == {}
 
 
 def test_mirrored_folders_decide_among_equal_names():
