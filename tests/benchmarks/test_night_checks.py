@@ -95,7 +95,7 @@ def test_an_earlier_edition_that_changed_is_a_fault(spec, tmp_path):
     size = write(tmp_path / "out/_editions/0001/data/a.parquet", "x.py", "new.py")["a.parquet"]
     manifest = tmp_path / "out/_editions/0001/manifest.json"
     manifest.write_text(json.dumps({"files": {"_editions/0001/data/a.parquet": size}}))
-    (tmp_path / "snapshots/1.json").write_text(json.dumps({"of another row": [1, "old.py", ""]}))
+    (tmp_path / "snapshots/1.json").write_text(json.dumps({"of another row": [1, [["old.py", ""]]]}))
     assert any(fault.startswith("edition 1: rows that differ") for fault in faults(spec))
 
 
