@@ -51,7 +51,7 @@ RECIPE = {
     "log_every": 50,
 }
 TINY = {"batch_rows": 2, "num_steps": 3, "warmup_steps": 1, "eval_every": 3, "eval_batches": 1, "log_every": 1}
-TINY_SHAPES = {"num_layers": 3, "d_model": 96, "d_ff": 64, "num_heads": 2}
+TINY_SHAPES = {"num_layers": 3, "d_model": 128, "d_ff": 64, "num_heads": 2}
 """Steps and shapes that a CPU takes in seconds, to try the whole way."""
 
 
