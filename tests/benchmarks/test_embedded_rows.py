@@ -23,10 +23,13 @@ LENGTH = 128
 
 def corpus(folder: Path) -> Path:
     """A few functions, none like another."""
-    texts = [
-        "".join(f"def total_{i}_{j}(rows, start={j}):\n    return sum(rows[start:]) + {i * j}\n\n\n" for j in range(25))
-        for i in range(6)
-    ]
+
+    def function(i: int, j: int) -> str:
+        lines = [f"def total_{i}_{j}(rows, start={j}):", "    total = 0", "    for row in rows[start:]:"]
+        lines += [f"        if row > {i}:", f"            total += row * {j}", f"    return total + {i * j}"]
+        return "\n".join(lines) + "\n\n\n"
+
+    texts = ["".join(function(i, j) for j in range(10)) for i in range(6)]
     columns = {
         "content": texts,
         "path": [f"pack_{i}/a.py" for i in range(6)],
