@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> None:
     figures, samples = options.output / "figures.json", options.output / "samples.md"
     if "evaluate" in wanted:
         if not figures.exists():
-            few = ("--files", 4, "--loss_files", 2, "--new_tokens", 8) if options.tiny else ("--files", 600)
+            few = ("--files", 4, "--loss_files", 2, "--new_tokens", 64) if options.tiny else ("--files", 600)
             held_out = corpus / "held_out.parquet"
             script("evaluate", "--corpus", held_out, "--model", trained, "--json", figures, *few)
         if not samples.exists():
