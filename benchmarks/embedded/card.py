@@ -25,6 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from jobs.train import Options
+from jobs.training.origin import SHAPES
 
 WIDTH, HEIGHT, MARGIN = 640, 260, 42
 
@@ -158,7 +159,7 @@ training files).
 ## Training
 
 `codemill train` in {num_runs} runs, each from the one before: {tokens:.2f} M tokens of FIM examples in {steps} steps, {hours:.2f} hours on {hardware}. Muon
-and AdamW in float32; each run's learning rates and their decay, and where it was stopped, stand below; {fim_rate} of the examples have a hole, PSM and SPM evenly, kinds of span as in
+and AdamW in float32 (with `--dtype mixed`, matrices are multiplied in bfloat16); each run's learning rates and their decay, and where it was stopped, stand below; {fim_rate} of the examples have a hole, PSM and SPM evenly, kinds of span as in
 `codemill infill`; tokens of middles weigh {middle_weight}. {start}Weights are stored in bfloat16.
 
 ![Loss](loss.svg)
@@ -207,12 +208,18 @@ def commands(runs: list[Path]) -> str:
     for run in runs:
         options = json.loads((run / "train.json").read_text())["semantic"]
         earlier = options.get("init_from")
-        given = {name: value for name, value in options.items() if value is not None and name in known}
+        is_tuned = earlier is not None and Path(earlier).name == "model"  # a checkpoint has its own shapes
+        given = {
+            name: value
+            for name, value in options.items()
+            if name in known and not (value in (None, "") or isinstance(value, list) or (is_tuned and name in SHAPES))
+        }
         flags = [
             (f"--{name}" if value else f"--no-{name}") if isinstance(value, bool) else f"--{name} {value}"
             for name, value in given.items()
         ]
-        start = f" --init_from {Path(earlier).name}" if earlier else ""
+        place = "" if earlier is None else "/".join(Path(earlier).parts[-2 if is_tuned else -1 :])
+        start = f" --init_from {place}" if earlier else ""
         head = f"codemill train --input corpus/train.parquet --tokenizer tokenizer.model --output {run.name}{start}"
         steps = read_curve([run])[-1]["step"]
         stopped = f"    # stopped at step {steps}" if steps < options["num_steps"] else ""

@@ -41,6 +41,9 @@ from transforms.tasks.infill import InfillTask
 
 RESAMPLES = 2000
 
+Details = dict[str, list[Any]]
+"""By figure, for each hole or example in order: the package, the figure's sum, and what it is divided by."""
+
 
 def draw_files(files: Sequence[Row], count: int, seed: int) -> list[Row]:
     """Files sampled evenly over the packages: one of each in turn until there are enough."""
@@ -109,7 +112,9 @@ def interval(
     return [round(float(bound), 4) for bound in np.percentile(drawn, [2.5, 97.5])]
 
 
-def loss_per_byte(model: Any, tokenizer: Tokenizer, files: Sequence[Row], length: int) -> dict[str, float]:
+def loss_per_byte(
+    model: Any, tokenizer: Tokenizer, files: Sequence[Row], length: int, details: Details
+) -> dict[str, float]:
     """Bits per byte of middles given their surroundings, and of text from left to right."""
     import jax
     import jax.numpy as jnp
@@ -121,8 +126,8 @@ def loss_per_byte(model: Any, tokenizer: Tokenizer, files: Sequence[Row], length
         logits = forward(weights, tokens[None], config)[0, :-1]
         return jnp.take_along_axis(jax.nn.log_softmax(logits), tokens[1:, None], axis=1)[:, 0]
 
-    def bits(fim_rate: float) -> float:
-        nats = num_bytes = 0.0
+    def bits(name: str, fim_rate: float) -> float:
+        own = details[name] = []
         recipe = ExampleRecipe(max_tokens=length, min_tokens=length, fim_rate=fim_rate, path_rate=0.0)
         for file in files:
             short = replace(file, content=file.content[: 8 * length])  # one or two examples per file
@@ -131,14 +136,14 @@ def loss_per_byte(model: Any, tokenizer: Tokenizer, files: Sequence[Row], length
                 padded = np.full(length, tokenizer.pad, np.int32)
                 padded[: len(example.ids)] = example.ids
                 found = np.asarray(log_probabilities(model.arrays(), padded, model.config))
-                nats -= float(found[begin - 1 : len(example.ids) - 1].sum())
-                num_bytes += len(tokenizer.decode_bytes(example.ids[begin:]))
-        return round(nats / num_bytes / float(np.log(2)), 4)
+                spent = -float(found[begin - 1 : len(example.ids) - 1].sum()) / float(np.log(2))
+                own.append([file.repo_name, spent, len(tokenizer.decode_bytes(example.ids[begin:]))])
+        return round(sum(spent for _, spent, _ in own) / sum(size for *_, size in own), 4)
 
-    return {"middle_bits_per_byte": bits(1.0), "text_bits_per_byte": bits(0.0)}
+    return {name: bits(name, rate) for name, rate in (("middle_bits_per_byte", 1.0), ("text_bits_per_byte", 0.0))}
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
+def measure(options: argparse.Namespace, details: Details) -> dict[str, Any]:
     import model as models
     from model.engine import Engine, EngineOptions
     from transforms.tasks.shared import newline_ids as newline_ids_of
@@ -181,10 +186,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                     copied(tokenizer, newline_ids, file, request, from_window=True),
                 )
             rows.append(Answer(file.repo_name, original, middle, *baseline[key], logprob))
+        details[f"{kind}/{mode}"] = [[one.package, int(is_exact_match(one.middle, one.original)), 1] for one in rows]
         figures[f"{kind}/{mode}"] = summarize(rows) | {"wall_s": round(time.monotonic() - began, 1)}
         print(f"{kind}/{mode}: {json.dumps(figures[f'{kind}/{mode}'])}", file=sys.stderr, flush=True)
     engine.close()
-    figures |= loss_per_byte(model, tokenizer, files[: options.loss_files], options.prompt_tokens)
+    figures |= loss_per_byte(model, tokenizer, files[: options.loss_files], options.prompt_tokens, details)
     return figures
 
 
@@ -231,8 +237,12 @@ def main() -> None:
     parser.add_argument("--new_tokens", type=int, default=96)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--details", type=Path, help="the same by holes, to compare with another model's (compare.py)")
     options = parser.parse_args()
-    figures = measure(options)
+    details: Details = {}
+    figures = measure(options, details)
+    if options.details:
+        options.details.write_text(json.dumps(details) + "\n")
     print(json.dumps(figures, indent=1))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")

@@ -51,7 +51,7 @@ RECIPE = {
     "log_every": 50,
 }
 TINY = {"batch_rows": 2, "num_steps": 3, "warmup_steps": 1, "eval_every": 3, "eval_batches": 1, "log_every": 1}
-TINY_SHAPES = {"num_layers": 3, "d_model": 96, "d_ff": 64, "num_heads": 2}
+TINY_SHAPES = {"num_layers": 3, "d_model": 128, "d_ff": 64, "num_heads": 2}
 """Steps and shapes that a CPU takes in seconds, to try the whole way."""
 
 
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> None:
     figures, samples = options.output / "figures.json", options.output / "samples.md"
     if "evaluate" in wanted:
         if not figures.exists():
-            few = ("--files", 4, "--loss_files", 2, "--new_tokens", 8) if options.tiny else ("--files", 600)
+            few = ("--files", 4, "--loss_files", 2, "--new_tokens", 64) if options.tiny else ("--files", 600)
             held_out = corpus / "held_out.parquet"
             script("evaluate", "--corpus", held_out, "--model", trained, "--json", figures, *few)
         if not samples.exists():

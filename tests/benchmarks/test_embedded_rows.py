@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.embedded import gpu, rows
+from benchmarks.embedded import compare, gpu, rows
 from jobs.training.data import CorpusSource, read_files
 from jobs.training.packed import PackedSource, open_packed
 from model.config import GemmaConfig
@@ -23,10 +23,13 @@ LENGTH = 128
 
 def corpus(folder: Path) -> Path:
     """A few functions, none like another."""
-    texts = [
-        "".join(f"def total_{i}_{j}(rows, start={j}):\n    return sum(rows[start:]) + {i * j}\n\n\n" for j in range(25))
-        for i in range(6)
-    ]
+
+    def function(i: int, j: int) -> str:
+        lines = [f"def total_{i}_{j}(rows, start={j}):", "    total = 0", "    for row in rows[start:]:"]
+        lines += [f"        if row > {i}:", f"            total += row * {j}", f"    return total + {i * j}"]
+        return "\n".join(lines) + "\n\n\n"
+
+    texts = ["".join(function(i, j) for j in range(10)) for i in range(6)]
     columns = {
         "content": texts,
         "path": [f"pack_{i}/a.py" for i in range(6)],
@@ -88,3 +91,12 @@ def test_the_way_from_a_corpus_to_a_card_runs_on_a_cpu_and_goes_on_where_it_was(
     gpu.main(own)
     assert "bits per byte" in (output / "model" / "README.md").read_text()
     assert (output / "model" / "model.safetensors").stat().st_size < 2_000_000
+
+
+def test_models_are_compared_on_the_same_holes_alone():
+    before = [["a", 1, 1], ["a", 0, 1], ["b", 0, 1], ["c", 1, 1]]
+    after = [["a", 1, 1], ["a", 1, 1], ["b", 0, 1], ["c", 1, 1]]
+    middle, low, high = compare.difference(before, after)
+    assert middle == 0.25 and low == 0.0 and high == 0.5
+    with pytest.raises(ValueError, match="other holes"):
+        compare.difference(before, after[::-1])
