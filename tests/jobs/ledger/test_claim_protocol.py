@@ -289,8 +289,15 @@ def broken(monkeypatch, name: str, instead) -> None:
     """Checks the state machine itself: with this method of `Claims` replaced, it must fail."""
     monkeypatch.setattr(Claims, name, instead)
     case = type("Broken", (ClaimProtocol,), {}).TestCase
-    generate = (Phase.generate,)  # shrinking what fails on purpose is of no use
-    case.settings = settings(max_examples=300, stateful_step_count=50, deadline=None, database=None, phases=generate)
+    # Shrinking what fails on purpose is of no use, and whether it is found mustn't depend on luck.
+    case.settings = settings(
+        max_examples=2000,
+        stateful_step_count=50,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        derandomize=True,
+    )
     with pytest.raises(AssertionError):
         case("runTest").runTest()
 
