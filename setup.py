@@ -99,7 +99,7 @@ DEV_REQUIRES = [
 
 setup(
     name="codemill",
-    version="0.1.0",
+    version="0.2.0",
     description="Batch jobs that turn source code into datasets one can trust",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
