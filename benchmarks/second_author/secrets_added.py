@@ -262,7 +262,7 @@ setenv PASSWORD_STORE_DIR $HOME/.password-store
 ### chpasswd variable | user.sh
 echo "$USER:$PASSWORD" | chpasswd
 ### chpasswd file | users.sh
-chpasswd < /root/users.txt
+chpasswd < /srv/users.txt
 ### passwd prompt | root.sh
 passwd --stdin root < "$1"
 ### sshpass variable | push.sh
