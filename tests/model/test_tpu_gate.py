@@ -23,7 +23,9 @@ TARGETS = {
     "2b": Target(preset="codegemma-2b", topology="v5e:1x1x1", slots=192),
     "7b": Target(preset="codegemma-7b", topology="v5e:2x2", slots=32),
     "gemma-3-1b": Target(preset="gemma-3-1b", topology="v5e:1x1x1", slots=192),
+    "gemma-3-12b": Target(preset="gemma-3-12b", topology="v5e:2x2", slots=48),
 }
+SLOW = {"gemma-3-12b"}  # minutes
 GIB = 1 << 30
 MAX_BYTES = int(15.75 * GIB)
 MAX_DECODE_TEMP = GIB // 2
@@ -34,7 +36,9 @@ TOLERANCE = 0.10
 needs_libtpu = pytest.mark.skipif(
     not is_available(), reason="libtpu isn't installed: make tpu-aot lets this compile for TPUs"
 )
-each_target = pytest.mark.parametrize("name", TARGETS)  # compiled once: see tests/groups.py
+each_target = pytest.mark.parametrize(  # compiled once: see tests/groups.py
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in TARGETS]
+)
 may_take_long = pytest.mark.timeout(3600)  # several compiles, each of them seconds to minutes
 
 
