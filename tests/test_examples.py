@@ -62,9 +62,3 @@ def test_the_fused_example_writes_no_copy_of_the_text_and_reckons_all_rows_up(ra
     rows, (clean, unique) = summary["rows"], summary["fused_steps"]
     assert rows["planned"] == clean["rows"]["in"] == 8 and unique["rows"]["in"] == clean["rows"]["kept"]
     assert rows["kept"] + rows["rejected"] == 8 and unique["rows"]["kept"] >= rows["kept"]
-
-
-def test_the_changelog_knows_the_version():
-    (version,) = re.findall(r'^    version="(.+)",$', (ROOT / "setup.py").read_text(encoding="utf-8"), re.M)
-    titles = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
-    assert titles[0] == "Unreleased" and version in titles
