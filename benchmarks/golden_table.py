@@ -3,8 +3,8 @@
     python -m benchmarks.golden_table
 
 Each golden's weights are written in every layout, loaded from it in float32, and compute the golden's sequences; the
-engine writes its greedy continuations in each mode. Prints a Markdown table of the largest difference of a logit, and of
-the share of continuations that are the golden ones. A GGUF file doesn't state a query scalar, so one of a golden
+engine writes its greedy continuations in each mode. Prints a Markdown table of the largest difference of a logit, and
+of the share of continuations that are the golden ones. A GGUF file doesn't state a query scalar, so one of a golden
 with another than its head dimension is compared with codemill's own logits for that.
 """
 
