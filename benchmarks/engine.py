@@ -3,10 +3,11 @@
     python -m benchmarks.engine --size 100m --others ENV/bin/python --gemma OTHER_ENV/bin/python --write
 
 64 requests with log-normal lengths (128 to 512 tokens in, 10 to 200 out, no stop ids), random Gemma weights in float32
-in Hugging Face's layout, greedy tokens. Each contender is a separate process (`benchmarks/contenders`), bound to the
-same number of cores, that loads and compiles before it is timed. Rounds are interleaved, so that other load on the
-machine affects all alike, and the median counts. Tokens per second are generated tokens over the time of all
-requests, including prefill. The share of requests whose first tokens equal the reference's shows that all run the same
+in Hugging Face's layout, greedy tokens; `--size gemma-3-270m` takes the weights of `codemill[real]`. Each contender is
+a separate process (`benchmarks/contenders`), bound to the same number of cores, that loads and compiles before it is
+timed. Rounds are interleaved, so that other load on the machine affects all alike, and the median counts. Tokens per
+second are generated tokens over the time of all requests, including prefill; the peak of memory is the process's, its
+start and loading included. The share of requests whose first tokens equal the reference's shows that all run the same
 model.
 
 Results are written to `out/bench/engine-SIZE.json` as soon as they are available. `--write` puts the table into
@@ -51,7 +52,11 @@ SIZES = {
         num_layers=16, d_model=1280, d_ff=5120, num_heads=10, num_kv_heads=1, head_dim=128, vocab_size=16_384
     ),
     "2b": PRESETS["codegemma-2b"],
+    "gemma-3-270m": PRESETS["gemma-3-270m"],
+    "gemma-3-1b": PRESETS["gemma-3-1b"],
 }
+PUBLISHED = {"gemma-3-270m": "gemma3-270m"}
+"""Sizes whose weights are those that Google trained, as `codemill[real]` brings them; of others they are random."""
 JAX_PLATFORM = {"cpu": "cpu", "gpu": "cuda"}
 REFERENCE = "transformers"
 AGREEING_TOKENS = 8
@@ -132,7 +137,7 @@ def ragged_lengths(count: int, seed: int = 0) -> list[tuple[int, int]]:
     return [(int(prompt), int(new)) for prompt, new in zip(prompts, outputs, strict=True)]
 
 
-def prepare(folder: Path, config: GemmaConfig, count: int, platform: str = "cpu") -> None:
+def prepare(folder: Path, config: GemmaConfig, count: int, platform: str = "cpu", published: str = "") -> None:
     """Writes weights and requests if they are missing; GGUF files only for contenders that read them."""
     rng = np.random.default_rng(1)
     asks = [
@@ -145,12 +150,8 @@ def prepare(folder: Path, config: GemmaConfig, count: int, platform: str = "cpu"
     if last.exists():
         return
     # A separate process, so that JAX in this one doesn't use memory or threads while others run.
-    words = [sys.executable, str(CONTENDERS / "random_model.py"), str(folder), config_json(config)]
+    words = [sys.executable, str(CONTENDERS / "random_model.py"), str(folder), json.dumps(published or config.__dict__)]
     subprocess.run([*words, *([] if platform == "gpu" else ["--gguf"])], check=True)
-
-
-def config_json(config: GemmaConfig) -> str:
-    return json.dumps(config.__dict__)
 
 
 # --- contenders as processes -------------------------------------------------------------------------
@@ -265,7 +266,9 @@ class Race:
         finally:
             self.spent_s[entry.process] = self.spent_s.get(entry.process, 0.0) + time.monotonic() - began
         tokens = answer["tokens"]
-        figures.rounds.append({"wall_s": answer["wall_s"], "cpu_s": answer["cpu_s"], "tokens": sum(map(len, tokens))})
+        figures.rounds.append(
+            {name: answer[name] for name in ("wall_s", "cpu_s", "peak_mb")} | {"tokens": sum(map(len, tokens))}
+        )
         figures.first_tokens = [line[:AGREEING_TOKENS] for line in tokens]
         figures.notes = answer["notes"]
 
@@ -314,8 +317,8 @@ def table(all_entries: Sequence[Entry], figures: dict[str, Figures]) -> list[str
     static = [figures[entry.name] for entry in ran if entry.settings.get("mode") == "static"]
     reference = min(static, key=lambda one: one.middle["wall_s"], default=None)
     lines = [
-        "| | tokens/s | against the best static batch | wall, s | processor, s | first tokens agree |",
-        "|---|---|---|---|---|---|",
+        "| | tokens/s | against the best static batch | wall, s | processor, s | peak MB | first tokens agree |",
+        "|---|---|---|---|---|---|---|",
     ]
     for entry in ran:
         own = figures[entry.name]
@@ -323,7 +326,7 @@ def table(all_entries: Sequence[Entry], figures: dict[str, Figures]) -> list[str
         rate = middle["tokens"] / middle["wall_s"]
         ratio = f"{reference.middle['wall_s'] / middle['wall_s']:.2f}" if reference else "-"
         agree = f"{agreement(own, reference):.0%}" if reference else "-"
-        times = f"{middle['wall_s']:.1f} | {middle['cpu_s']:.1f}"
+        times = f"{middle['wall_s']:.1f} | {middle['cpu_s']:.1f} | {max(one['peak_mb'] for one in own.rounds):,.0f}"
         lines.append(f"| {entry.name} | {rate:.1f} | {ratio} | {times} | {agree} |")
     for entry in all_entries:
         fault = figures.get(entry.name, Figures()).fault
@@ -375,7 +378,7 @@ def main() -> None:
     if args.platform == "gpu" and args.rounds > 1:
         parser.error("--rounds is 1 on a gpu: contenders hold the card in turn, and would start anew each round")
     folder, config = args.folder / args.size, SIZES[args.size]
-    prepare(folder, config, args.requests, args.platform)
+    prepare(folder, config, args.requests, args.platform, PUBLISHED.get(args.size, ""))
     known = entries(args.batches, args.platform)
     chosen = [one for one in known if not args.only or any(word in one.name for word in args.only)]
     pythons = {"own": sys.executable, "others": args.others, "gemma": args.gemma}

@@ -1,4 +1,4 @@
-"""Writes a random Gemma in the contenders' formats.
+"""Writes a Gemma in the contenders' formats: a random one of some config, or a published one (`codemill[real]`).
 
 With `--gguf`: safetensors in Hugging Face's layout, float32, and GGUF in F32 and Q8_0. Otherwise bfloat16 safetensors
 only.
@@ -27,13 +27,20 @@ _GGUF_NAMES = {
     "up_proj": "ffn_up",
     "down_proj": "ffn_down",
 }
+_LATER_NAMES = {
+    "post_attention_norm": "post_attention_norm",
+    "post_mlp_norm": "post_ffw_norm",
+    "q_norm": "attn_q_norm",
+    "k_norm": "attn_k_norm",
+}
+_ARCHITECTURES = {1: "gemma", 3: "gemma3"}
 
 
 def write_gguf(weights: Any, config: Any, path: Path, *, quantized: bool) -> None:
     """Norms are stored +1, as llama.cpp expects them; matrices in F32 or Q8_0."""
     import gguf
 
-    writer = gguf.GGUFWriter(path, "gemma")
+    writer = gguf.GGUFWriter(path, _ARCHITECTURES[config.generation])
     writer.add_context_length(config.context_length)
     writer.add_embedding_length(config.d_model)
     writer.add_block_count(config.num_layers)
@@ -46,6 +53,8 @@ def write_gguf(weights: Any, config: Any, path: Path, *, quantized: bool) -> Non
     writer.add_rope_freq_base(config.rope_base)
     writer.add_layer_norm_rms_eps(config.norm_eps)
     writer.add_vocab_size(config.vocab_size)
+    if config.window is not None:
+        writer.add_sliding_window(config.window)
     _add_made_up_vocabulary(writer, config.vocab_size)
 
     def add(name: str, leaf: Any) -> None:
@@ -61,8 +70,9 @@ def write_gguf(weights: Any, config: Any, path: Path, *, quantized: bool) -> Non
     add("token_embd.weight", weights.embedding)
     add("output_norm.weight", weights.final_norm)
     for index, block in enumerate(weights.blocks):
-        for name, stored in _GGUF_NAMES.items():
-            add(f"blk.{index}.{stored}.weight", getattr(block, name))
+        for name, stored in (_GGUF_NAMES | _LATER_NAMES).items():
+            if (leaf := getattr(block, name, None)) is not None:
+                add(f"blk.{index}.{stored}.weight", leaf)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -86,13 +96,21 @@ def _add_made_up_vocabulary(writer: Any, size: int) -> None:
 
 def main() -> None:
     import jax
+    import jax.numpy as jnp
 
     import model
     from model.config import GemmaConfig
     from model.gemma import Gemma, init_weights
 
-    folder, config = Path(sys.argv[1]), GemmaConfig(**json.loads(sys.argv[2]))
-    gemma = Gemma(config, weights=init_weights(jax.random.key(0), config))
+    folder, stated = Path(sys.argv[1]), json.loads(sys.argv[2])
+    if isinstance(stated, str):
+        gemma = model.load(stated, dtype=jnp.float32)
+        config = gemma.config
+    else:
+        config = GemmaConfig(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()}
+        )
+        gemma = Gemma(config, weights=init_weights(jax.random.key(0), config))
     with_gguf = sys.argv[3:] == ["--gguf"]
     model.save(gemma, folder / "model", dtype="float32" if with_gguf else "bfloat16")
     if not with_gguf:

@@ -1,7 +1,7 @@
 """Shared part of the contenders of `benchmarks.engine`: each is a process that answers orders on its standard input.
 
     <- {"requests": 64, "new_tokens": null, "settings": {"batch": 16}}
-    -> {"wall_s": 41.2, "cpu_s": 80.1, "tokens": [[5, 17, ...], ...], "notes": {...}}
+    -> {"wall_s": 41.2, "cpu_s": 80.1, "peak_mb": 1210.0, "tokens": [[5, 17, ...], ...], "notes": {...}}
 
 The process keeps its weights from start to end, so rounds of several contenders can be interleaved, and no round
 includes loading or compiling. A library's own output goes to standard error. Standard library only: each contender
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -67,7 +68,8 @@ def serve(load: Load) -> None:
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         lengths = [len(tokens) for tokens in answer.tokens]
         assert lengths == [ask.new_tokens for ask in wanted], f"lengths are {lengths}"
-        reply({"wall_s": wall, "cpu_s": cpu, "tokens": answer.tokens, "notes": answer.notes})
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        reply({"wall_s": wall, "cpu_s": cpu, "peak_mb": peak_mb, "tokens": answer.tokens, "notes": answer.notes})
 
 
 def batches(asks: Sequence[Ask], size: int) -> list[Sequence[Ask]]:

@@ -372,7 +372,12 @@ class JaxDevice:
 
 def prefix_group_window(options: ResolvedOptions) -> PrefixGroupWindow:
     """What tells the prefix groups among the prompts that wait for devices with these options."""
-    return PrefixGroupWindow(min_shared=options.min_shared_prefix, target=options.prefill_row_tokens, unread=1)
+    return PrefixGroupWindow(
+        min_shared=options.min_shared_prefix,
+        target=options.prefill_row_tokens,
+        row_lengths=options.row_lengths(),
+        unread=1,
+    )
 
 
 def cast_weights(weights: GemmaWeights, dtype: Any) -> GemmaWeights:

@@ -43,7 +43,7 @@ class RowPlanner:
 
     Args:
         row_lengths: Compiled row lengths, ascending. A prompt that is too long for all others fits the last one.
-        target: Rows are filled up to this length; longer rows each hold one longer prompt.
+        target: Rows are filled up to this length; longer rows each hold one longer prompt, or some that share most of it.
     """
 
     def __init__(self, row_lengths: Sequence[int], target: int):
@@ -217,7 +217,12 @@ class PrefixGroup(NamedTuple):
 
 
 def prefix_groups(
-    prompts: Sequence[Sequence[int]], *, min_shared: int, target: int = sys.maxsize, unread: int = 0
+    prompts: Sequence[Sequence[int]],
+    *,
+    min_shared: int,
+    target: int = sys.maxsize,
+    row_lengths: Sequence[int] = (),
+    unread: int = 0,
 ) -> list[PrefixGroup]:
     """Partitions prompts into groups with a shared prefix, so that the most tokens are saved.
 
@@ -228,7 +233,8 @@ def prefix_groups(
     Args:
         prompts: Token ids; tuples are not copied.
         min_shared: Minimum length of a shared prefix; 0 disables sharing.
-        target: Maximum tokens of a group of several prompts.
+        target: Maximum tokens of a group of several prompts, unless one of them needs a longer row by itself.
+        row_lengths: Compiled row lengths, ascending: what such a row has room for.
         unread: Number of tokens at each prompt's end that are ignored. They still affect the order, so prompts with
             different last tokens may find less to share if one of them is a prefix of others.
     """
@@ -243,7 +249,7 @@ def prefix_groups(
         if len(same_start) == 1:
             found.append(PrefixGroup((same_start[0],), 0, lengths[same_start[0]]))
         else:
-            found += _groups_of_common_start(prompts, lengths, same_start, min_shared, target)
+            found += _groups_of_common_start(prompts, lengths, same_start, min_shared, target, row_lengths)
     return found
 
 
@@ -251,11 +257,13 @@ class PrefixGroupWindow:
     """The prefix groups of the waiting prompts, updated from row to row: only changed ones are computed again.
 
     Args:
-        min_shared, target, unread: As in `prefix_groups`.
+        min_shared, target, row_lengths, unread: As in `prefix_groups`.
     """
 
-    def __init__(self, *, min_shared: int, target: int = sys.maxsize, unread: int = 0):
-        self._min_shared, self._target, self._unread = min_shared, target, unread
+    def __init__(
+        self, *, min_shared: int, target: int = sys.maxsize, row_lengths: Sequence[int] = (), unread: int = 0
+    ):
+        self._min_shared, self._target, self._row_lengths, self._unread = min_shared, target, row_lengths, unread
         self._prompts: dict[int, tuple[int, ...]] = {}  # by key, as all below
         self._same_start: dict[tuple[int, ...], list[int]] = {}  # by their first min_shared tokens
         self._found: dict[tuple[int, ...], list[PrefixGroup]] = {}
@@ -290,13 +298,22 @@ class PrefixGroupWindow:
             self._found.pop(start, None)
             return
         found = prefix_groups(
-            [self._prompts[key] for key in keys], min_shared=self._min_shared, target=self._target, unread=self._unread
+            [self._prompts[key] for key in keys],
+            min_shared=self._min_shared,
+            target=self._target,
+            row_lengths=self._row_lengths,
+            unread=self._unread,
         )
         self._found[start] = [group._replace(members=tuple(keys[i] for i in group.members)) for group in found]
 
 
 def _groups_of_common_start(
-    prompts: Sequence[Sequence[int]], lengths: Sequence[int], same_start: Sequence[int], min_shared: int, target: int
+    prompts: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    same_start: Sequence[int],
+    min_shared: int,
+    target: int,
+    row_lengths: Sequence[int],
 ) -> list[PrefixGroup]:
     """Prefix groups among prompts with the same first tokens."""
     order = sorted(same_start, key=lambda i: tuple(prompts[i]))
@@ -313,22 +330,34 @@ def _groups_of_common_start(
             found.append(PrefixGroup((order[begin],), 0, lengths[order[begin]]))
         else:
             run = order[begin:end]
-            found += _partition(run, common[begin : end - 1], [lengths[i] for i in run], target)
+            limits = [max(target, _row_for(lengths[i], row_lengths)) for i in run]
+            found += _partition(run, common[begin : end - 1], [lengths[i] for i in run], limits)
         begin = end
     return found
 
 
-def _partition(order: Sequence[int], common: Sequence[int], lengths: Sequence[int], target: int) -> list[PrefixGroup]:
-    """The best partition of prompts in order, each of which shares enough with the next (`common`, in tokens)."""
+def _row_for(length: int, row_lengths: Sequence[int]) -> int:
+    """The shortest row that holds so many tokens; as many, if none does."""
+    return next((row for row in row_lengths if row >= length), length)
+
+
+def _partition(
+    order: Sequence[int], common: Sequence[int], lengths: Sequence[int], limits: Sequence[int]
+) -> list[PrefixGroup]:
+    """The best partition of prompts in order, each of which shares enough with the next (`common`, in tokens).
+
+    A group may have as many tokens as the largest of its members' limits.
+    """
     saved = [0] * (len(order) + 1)  # tokens saved by the best partition of the first n
     cuts = [0] * (len(order) + 1)  # start of its last group
     for end in range(1, len(order) + 1):
         saved[end], cuts[end] = saved[end - 1], end - 1
-        shared, total = sys.maxsize, lengths[end - 1]
+        shared, total, limit = sys.maxsize, lengths[end - 1], limits[end - 1]
         for begin in range(end - 2, max(-1, end - 1 - LARGEST_GROUP), -1):
             shared, total = min(shared, common[begin]), total + lengths[begin]
+            limit = max(limit, limits[begin])
             saves = (end - 1 - begin) * shared
-            if total - saves <= target and saved[begin] + saves > saved[end]:
+            if total - saves <= limit and saved[begin] + saves > saved[end]:
                 saved[end], cuts[end] = saved[begin] + saves, begin
     found = []
     end = len(order)

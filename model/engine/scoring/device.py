@@ -132,7 +132,9 @@ class ScoringDevice:
 
 def score_group_window(options: ResolvedOptions) -> PrefixGroupWindow:
     """What tells the prefix groups among the parts that wait for devices with these options."""
-    return PrefixGroupWindow(min_shared=least_shared(options), target=options.prefill_row_tokens)
+    return PrefixGroupWindow(
+        min_shared=least_shared(options), target=options.prefill_row_tokens, row_lengths=options.score_lengths()
+    )
 
 
 def least_shared(options: ResolvedOptions) -> int:

@@ -118,6 +118,21 @@ def test_groups_hold_every_prompt_once_with_their_length(prompts, min_shared, ta
         assert len(lay_out(members, min_shared=min_shared)[0].tokens) == group.length <= max(target, 30)
 
 
+@given(prompts, st.integers(1, 8), st.integers(5, 20))
+def test_a_group_is_longer_than_the_target_only_in_a_row_that_one_of_its_prompts_needs(prompts, min_shared, target):
+    for group in prefix_groups(prompts, min_shared=min_shared, target=target, row_lengths=(8, 16, 32)):
+        longest = max(len(prompts[i]) for i in group.members)
+        assert group.length <= max(target, next(row for row in (8, 16, 32) if row >= longest))
+
+
+def test_prompts_beyond_the_target_share_a_row_as_examples_in_front_of_questions_do():
+    shots = list(range(1000, 1400))
+    asked = [[*shots, *range(20 * number, 20 * number + 20)] for number in range(6)]
+    groups = prefix_groups(asked, min_shared=32, target=256, row_lengths=(128, 256, 512))
+    assert [(len(group.members), group.shared, group.length) for group in groups] == [(5, 400, 500), (1, 0, 420)]
+    assert all(len(group.members) == 1 for group in prefix_groups(asked, min_shared=32, target=256))
+
+
 @given(prompts, st.integers(1, 8))
 def test_groups_laid_out_together_take_no_more_than_apart(prompts, min_shared):
     apart = prefix_groups(prompts, min_shared=min_shared, target=40)
