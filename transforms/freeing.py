@@ -8,8 +8,9 @@ Cost: some milliseconds, and the time to fault pages in again; for the end of a 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
+import functools
+from collections.abc import Callable
 
 import pyarrow as pa
 
@@ -17,5 +18,14 @@ import pyarrow as pa
 def give_back_memory() -> None:
     """Gives freed memory back to the system, as far as the platform can."""
     pa.default_memory_pool().release_unused()
-    with contextlib.suppress(AttributeError, OSError):  # glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
+    _trim()(0)
+
+
+@functools.cache
+def _trim() -> Callable[[int], object]:
+    """glibc's `malloc_trim`, or what does nothing; looked for once, since each handle is a cycle of objects."""
+    try:
+        found: Callable[[int], object] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError):
+        return lambda kept: None
+    return found

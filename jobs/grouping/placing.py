@@ -44,8 +44,9 @@ def place(
             by_path[path].append(row)
     firsts = {path: same[0] for path, same in by_path.items()}
     configs = {path: text_of(row) for path, row in firsts.items() if is_config(path)}
-    known = (found for row in firsts.values() if (found := facts[row]))
-    ordered = order_repository(RepositoryIndex(known, name, configs))
+    index = [RepositoryIndex(filter(None, map(facts.__getitem__, firsts.values())), name, configs)]
+    del facts
+    ordered = order_repository(index.pop())  # so that nobody here holds the facts while files are ordered
     sequence = [row for path in ordered.paths for row in by_path[path]]
     packed = set(sequence)
     position = {
@@ -74,8 +75,8 @@ class SharedImports:
     def __init__(self) -> None:
         self._same: dict[Import, Import] = {}
 
-    def of(self, facts: FileFacts) -> FileFacts:
-        """The same facts, with shared imports."""
+    def of(self, facts: FileFacts, path: str) -> FileFacts:
+        """The same facts, with shared imports, and with the file's path as an object that is there anyway."""
         imports = tuple(self._same.setdefault(found, found) for found in facts.imports)
-        uses = tuple(map(sys.intern, facts.uses))
-        return FileFacts(facts.path, facts.grammar, imports, facts.package, facts.declares, uses)
+        package, uses = sys.intern(facts.package), tuple(map(sys.intern, facts.uses))
+        return FileFacts(path, facts.grammar, imports, package, facts.declares, uses)

@@ -40,6 +40,7 @@ from transforms.rows.columns import ColumnMap
 
 _ORDER: Final = ("key", "repo_name", "path", "sha256", "source_uri", "source_row_group", "source_row")
 _BEAT_S: Final = 1.0
+_NO_SIZE: Final = -1  # of a file without text, in an array
 _COLUMNS: Final = ColumnMap(content="content", path="path", repo_name="repo_name")
 
 
@@ -135,17 +136,12 @@ class GroupStages:
     def order(self, item: OrderItem) -> array[int]:
         """Writes the entries of a large repository in packing order; returns the bytes of each text."""
         with _beating():
-            shared, facts = SharedImports(), []
-            for path in item.facts:
-                with open(path, "rb") as file:
-                    read = pickle.load(file)  # noqa: S301 - another process of ours wrote it
-                facts += [found and shared.of(found) for found in read]
             entries = _Entries(item.repository, item.texts)
-            placed = place(entries.name, entries.paths, facts, entries.text)
+            # Nothing here holds the facts, so that `place` can let them go.
+            placed = place(entries.name, entries.paths, _facts_of(item.facts, entries.paths), entries.text)
             write_table(taken(entries.table, placed), item.output)
-        sizes = entries.sizes
-        counts = array("q", (sizes[row] for row, *_ in placed))
-        del shared, facts, entries, placed, sizes
+        counts = array("q", (entries.size(row) for row, *_ in placed))
+        del entries, placed
         give_back_memory()  # this was a large repository's, and what follows is a few files at a time
         return counts
 
@@ -187,44 +183,62 @@ class GroupStages:
     def _facts(self, entries: _Entries, number: int, suspects: Suspects) -> list[FileFacts | None]:
         """The facts of each file; the first one has this number in the item."""
         found: list[FileFacts | None] = []
-        for row, path in enumerate(entries.paths):
+        for row, item in enumerate(entries.items()):
             suspects.reading(number + row)
-            found.append(FileFacts(path) if suspects.is_cause(number + row) else self.facts(entries.item(row)))
+            found.append(FileFacts(item.path) if suspects.is_cause(number + row) else self.facts(item))
             beat()
         suspects.reading()
         return found
 
 
+def _facts_of(files: Sequence[str], paths: Sequence[str]) -> list[FileFacts | None]:
+    """The facts of a large repository's files, which `GroupStages.read_facts` wrote, in the order of their paths."""
+    shared = SharedImports()
+    read = itertools.chain.from_iterable(map(_unpickled, files))
+    return [found and shared.of(found, path) for found, path in zip(read, paths, strict=True)]
+
+
+def _unpickled(path: str) -> list[FileFacts | None]:
+    with open(path, "rb") as file:
+        found: list[FileFacts | None] = pickle.load(file)  # noqa: S301 - another process of ours wrote it
+    return found
+
+
 class _Entries:
-    """The entries of one repository."""
+    """The entries of one repository; what is there of each file is in arrays, since there may be very many."""
 
     def __init__(self, repository: Repository, texts: Sequence[str]):
         self._texts = texts
         self.table = read_table(repository.entries).slice(repository.first, repository.files)
         self.paths = texts_of(self.table, "path")
-        self._languages = texts_of(self.table, "language")
-        places = (self.table.column(name).to_pylist() for name in ("run", "offset", "stored", "size"))
-        self._places = list(zip(*places, strict=True))
+        self._places = [self.table.column(name).to_numpy() for name in ("run", "offset", "stored")]
+        self._sizes = self.table.column("size").fill_null(_NO_SIZE).to_numpy()
 
     @property
     def name(self) -> str:
         """The repository's name."""
         return texts_of(self.table.slice(0, 1), "repo_name")[0]
 
-    @property
-    def sizes(self) -> list[int]:
-        """Bytes of each text."""
-        return [place[-1] or 0 for place in self._places]
+    def size(self, row: int) -> int:
+        """Bytes of a row's text; 0 if it has none."""
+        return max(0, int(self._sizes[row]))
 
-    def item(self, row: int) -> FactsItem:
-        """A row whose facts are wanted."""
-        run, offset, stored, size = self._places[row]
-        return FactsItem(self.paths[row], self._languages[row].lower(), self._texts[run], offset, stored, size)
+    def items(self) -> Iterator[FactsItem]:
+        """The rows, whose facts are wanted."""
+        for row, (path, language) in enumerate(zip(self.paths, texts_of(self.table, "language"), strict=True)):
+            run, offset, stored, size = self._place(row)
+            yield FactsItem(path, language.lower(), self._texts[run], offset, stored, size)
 
     def text(self, row: int) -> str:
         """A row's text."""
-        run, *place = self._places[row]
-        return (reader().read(self._texts[run], *place) or b"").decode("utf-8", "replace")
+        run, offset, stored, size = self._place(row)
+        return (reader().read(self._texts[run], offset, stored, size) or b"").decode("utf-8", "replace")
+
+    def _place(self, row: int) -> tuple[int, int, int, int | None]:
+        """A row's run, the offset and compressed size of its text there, and its size; None if it has none."""
+        run, offset, stored = (int(column[row]) for column in self._places)
+        size = int(self._sizes[row])
+        return run, offset, stored, None if size == _NO_SIZE else size
 
 
 @contextmanager

@@ -34,11 +34,13 @@ _KEY, _IGNORED_KEY = b"\x0cARROW:schema", b"\x0cARROW:ignore"
 
 def open_parquet(file: IO[bytes], metadata: pq.FileMetaData | None = None, **options: Any) -> pq.ParquetFile:
     """Opens a Parquet file for reading; `options` are those of `pq.ParquetFile`. Raises as that does."""
-    metadata = metadata or pq.read_metadata(file)
-    if any(_is_unreliable(field.type) for field in metadata.schema.to_arrow_schema()):
-        metadata = _plain_metadata(file)
+    parquet = pq.ParquetFile(file, metadata=metadata, **options)
+    # Not `metadata.schema`: it and the footer then hold each other until Python looks for cycles, which it does by
+    # objects made, and a footer of many row groups is megabytes in a few of them.
+    if any(_is_unreliable(field.type) for field in parquet.schema_arrow):
         options["arrow_extensions_enabled"] = False
-    return pq.ParquetFile(file, metadata=metadata, **options)
+        parquet = pq.ParquetFile(file, metadata=_plain_metadata(file), **options)
+    return parquet
 
 
 def _is_unreliable(kind: pa.DataType) -> bool:

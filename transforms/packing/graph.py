@@ -54,7 +54,7 @@ def dependency_edges(index: RepositoryIndex) -> Edges:
                 edges.setdefault(path, {})[target] = float(min(names, _MAX_NAMES))
         for found in facts.imports:
             targets = resolve(found, path, index)
-            for target in targets:
+            for target in map(index.known, targets):
                 importances = edges.setdefault(path, {})
                 importances[target] = importances.get(target, 0.0) + importance_of(found) / len(targets)
     return edges
@@ -165,23 +165,20 @@ class _IncrementalOrder:
 
 def components(edges: Edges) -> list[list[str]]:
     """The connected components: each sorted, components by their first file."""
-    neighbours = _undirected(edges)
-    seen: set[str] = set()
-    found = []
-    for start in sorted(neighbours):
-        if start in seen:
-            continue
-        component, stack = [], [start]
-        seen.add(start)
-        while stack:
-            node = stack.pop()
-            component.append(node)
-            for other in neighbours[node]:
-                if other not in seen:
-                    seen.add(other)
-                    stack.append(other)
-        found.append(sorted(component))
-    return found
+    above: dict[str, str] = {}  # a forest (union-find), which takes less than every file's neighbors
+
+    def root(path: str) -> str:
+        while (parent := above.setdefault(path, path)) != path:
+            above[path] = path = above[parent]
+        return path
+
+    for importer, targets in edges.items():
+        for imported in targets:
+            above[root(imported)] = root(importer)
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(above):
+        found[root(path)].append(path)
+    return list(found.values())
 
 
 def _order_component(component: list[str], edges: Edges, acyclic: Edges) -> list[str]:
@@ -238,12 +235,15 @@ def _spread(
 
 def _undirected(edges: Edges) -> dict[str, dict[str, float]]:
     """For each file its neighbors and the lengths of the edges to them."""
-    importance: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    near: dict[str, dict[str, float]] = {}
     for importer, targets in edges.items():
         for imported, weight in targets.items():
-            importance[importer][imported] += weight
-            importance[imported][importer] += weight
-    return {path: {other: 1.0 / weight for other, weight in sorted(near.items())} for path, near in importance.items()}
+            for one, other in ((importer, imported), (imported, importer)):
+                importances = near.setdefault(one, {})
+                importances[other] = importances.get(other, 0.0) + weight
+    for path, importances in near.items():  # one after the other: a second copy of all would be the peak
+        near[path] = {other: 1.0 / weight for other, weight in sorted(importances.items())}
+    return near
 
 
 def _nodes(edges: Edges) -> list[str]:

@@ -37,13 +37,15 @@ def order_repository(index: RepositoryIndex) -> OrderedRepository:
     so a file and its tests are placed as one, after all that any of them imports.
     """
     edges = dependency_edges(index)
-    pairs = pair_tests(index.facts, index.facts, edges)
+    files = list(index.facts)
+    del index  # what is known of a large repository's files takes as much as to put them in order
+    pairs = pair_tests(files, files, edges)
     tests: dict[str, list[str]] = defaultdict(list)
     for test, implementation in pairs.items():
         tests[implementation].append(test)
     tied = order_files(_with_tests(edges, pairs))
     placed = set(tied)
-    heads = [*tied, *(path for path in index.facts if path not in placed and path not in pairs)]
+    heads = [*tied, *(path for path in files if path not in placed and path not in pairs)]
     paths = [path for head in heads for path in (head, *_ordered(tests.get(head, ()), edges))]
     imports = {path: frozenset(targets) for path, targets in edges.items()}
     for test, implementation in pairs.items():

@@ -10,12 +10,12 @@ from model.errors import ConfigError
 
 def test_a_repository_that_memory_does_not_hold_is_refused_in_a_line_that_says_what_fits(monkeypatch):
     monkeypatch.setattr(ordering, "available_memory", lambda: 512_000_000)
-    ordering.check_memory(138_378)
+    ordering.check_memory(256_000)
     with pytest.raises(ConfigError) as refused:
         ordering.check_memory(365_000)
     assert str(refused.value) == (
-        "a repository of 365,000 files needs about 1.4 GB to be put in order, but 0.5 GB are available, enough for "
-        "138,378 files; give the job more memory, or split the repository under several names"
+        "a repository of 365,000 files needs about 0.7 GB to be put in order, but 0.5 GB are available, enough for "
+        "256,000 files; give the job more memory, or split the repository under several names"
     )
 
 

@@ -56,6 +56,11 @@ class RepositoryIndex:
     def __contains__(self, path: str) -> bool:
         return path in self.facts
 
+    def known(self, path: str) -> str:
+        """The same path, as the one object that the index has of it: one that a rule has put together is a copy."""
+        found = self.facts.get(path)
+        return path if found is None else found.path
+
     def first(self, candidates: Iterable[str]) -> str | None:
         """Returns the first of several paths that is a file of the repository."""
         return next((path for path in candidates if path in self.facts), None)
