@@ -32,12 +32,12 @@ from jobs.finalize.rewriting import FINISHED, finish_pending
 from jobs.growth.again import Dependents
 from jobs.growth.editions import discard, is_of_edition, newest
 from jobs.growth.planning import (
-    MAY_CHANGE,
     Growth,
     MakeRegrouped,
     changed_for_growth,
     freeze_growth,
     growth_line,
+    may_change,
     plan_growth,
 )
 from jobs.growth.present import Rows
@@ -355,7 +355,7 @@ class _Driver:
             self.options,
             self.work.checkpoint_sha256,
             is_finished=is_finished,
-            may_change=MAY_CHANGE if self.setup.grows and is_finished else (),
+            may_change=may_change(found, self.options) if self.setup.grows and is_finished else (),
         )
 
     def _is_as_asked(self, done: Mapping[str, Any]) -> bool:

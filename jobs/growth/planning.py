@@ -48,6 +48,7 @@ from model.errors import ConfigError
 from transforms.growth.identity import repository_number
 from transforms.growth.matching import GONE, OPTED_OUT, REPLACED
 from transforms.opt_out.hashed import HashedOptOut
+from transforms.scanning.policy import load_policy
 from transforms.work import Work
 
 AFTER_LIVE = register("growth.after_live")
@@ -225,6 +226,24 @@ def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
     """The names of options that may be others in a further edition, and are."""
     now = json.loads(json.dumps(semantic_options(options)))
     return [name for name in MAY_CHANGE if name in now and now[name] != job.options.get(name)]
+
+
+def may_change(job: JobFile, options: CommonOptions) -> tuple[str, ...]:
+    """The names of options that may be others in a further edition: those of its input, and codemill's own rules.
+
+    Each night may run a later codemill, whose rules find more; the policy is the same, and each edition tells its own.
+    A changed policy, and one with files of the user's own, whose changes can't be told from codemill's, is refused.
+    """
+    now = semantic_options(options)
+    then, name = str(job.options.get("policy_version", "")), "policy_version"
+    if name not in now or then == now[name] or _without_rules(then) != _without_rules(str(now[name])):
+        return MAY_CHANGE
+    policy = load_policy(str(now["policy"]))
+    return MAY_CHANGE if policy.rule_files or policy.term_lists else (*MAY_CHANGE, name)
+
+
+def _without_rules(version: str) -> str:
+    return "/".join(part for part in version.split("/") if not part.startswith("rules-"))
 
 
 def _entries_of(options: Mapping[str, Any]) -> HashedOptOut | None:

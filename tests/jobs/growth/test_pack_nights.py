@@ -304,6 +304,20 @@ def test_other_options_and_columns_are_refused_in_one_line(nights, grown):
     assert "other.parquet can't be taken in" in refused(nights, grown)
 
 
+def test_later_rules_of_codemill_are_taken_and_another_policy_is_refused(nights, tmp_path):
+    write_corpus(tmp_path, FIRST)
+    policy = ("--policy", "annotate")
+    grow(nights, tmp_path, *policy)
+    path = tmp_path / "out" / "_job" / "job.json"
+    job = json.loads(path.read_text())
+    version = job["options"]["policy_version"]
+    write_corpus(tmp_path, FIRST | {"three": [NEW]})
+    for earlier, code in ((version.replace("annotate-", "annotate-0"), 2), (version.replace("rules-", "rules-0"), 0)):
+        path.write_text(json.dumps(job | {"options": job["options"] | {"policy_version": earlier}}))
+        assert nights.run(tmp_path, "--grow", *policy) == code, (tmp_path / "log").read_text()
+    assert completed(tmp_path / "out")["edition"] == 2
+
+
 def test_a_damaged_plan_of_an_edition_is_refused(nights, grown):
     write_corpus(grown, FIRST | {"three": [NEW], "four": [("d/four", "p.py", LONG)]})
     assert nights.run(grown, "--grow", failpoint="plan.after_job_file=kill") == -9
