@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,32 @@ def test_no_file_of_a_job_with_fused_steps_has_anything_of_a_removed_row(steps, 
     named = {"opt_out": "repository", "path": "path", "content_hash": "sha256"}[by]
     assert traces(output, all_but()) == {LISTED: [named]}
     assert [row["path"] for row in uppercase.dataset(output)["rejected"]] == ["src/twin.py", "src/empty.py"]
+
+
+ASKS = {
+    "infill": [],
+    "docstring": ["--max_symbols", "2"],
+    "generate": ["--what", "file"],
+    "annotate": ["--task", "explain", "--any_model", "--max_targets", "2"],
+}
+
+
+@pytest.fixture(scope="module", params=ASKS)
+def answered(request, tmp_path_factory) -> Path:
+    """The output of a job that runs the embedded model, with what it answered in its rows or in records."""
+    folder = tmp_path_factory.mktemp(request.param)
+    flags = ["--model", "embedded", "--max_new_tokens", "8", "--max_prompt_tokens", "512", "--rejected_answers"]
+    words = [*flags, "--policy", "none", "--limit", "4", *ASKS[request.param]]
+    assert run(request.param, write_input(folder / "in"), folder / "out", *words) == 0
+    return folder / "out"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["opt_out", "path", "content_hash"])
+def test_no_file_of_what_a_model_answered_has_anything_of_a_removed_row(by, answered, tmp_path):
+    output = Path(shutil.copytree(answered, tmp_path / "out"))
+    before = traces(output, ["path"])
+    assert {name.partition("/")[0] for name in before} & {"data", "rejected"}
+    assert forget(output, f"--{by}", *asked_by(by, tmp_path)) == 0
+    named = {"opt_out": "repository", "path": "path", "content_hash": "sha256"}[by]
+    assert traces(output, all_but()) == {LISTED: [named]}
