@@ -161,6 +161,8 @@ def _expand_one(pattern: str, say: Callable[[str], None]) -> list[str]:
     if storage.is_local(pattern):
         pattern = os.path.abspath(pattern.removeprefix("file://"))
     if _is_folder(pattern):
+        if _is_half_published(pattern):
+            raise ConfigError(f"--input: {named} is a copy that `codemill publish` hasn't finished; run that again")
         if _is_output(pattern):
             pattern = OutputFolder(pattern).data
         return _inputs_among(_parquet_files(pattern), pattern, named, say)
@@ -225,6 +227,12 @@ def _known_output(folder: str, known: dict[str, bool]) -> bool:
 def _is_output(folder: str) -> bool:
     output = OutputFolder(folder)
     return any(map(storage.exists, (output.job.job_file, output.completed, output.published)))
+
+
+def _is_half_published(folder: str) -> bool:
+    """Whether it is a copy in a bucket that has some of its files; a local one appears as a whole."""
+    output = OutputFolder(folder)
+    return not storage.is_local(folder) and storage.exists(output.publishing) and not storage.exists(output.published)
 
 
 def _is_folder(path: str) -> bool:

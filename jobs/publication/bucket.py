@@ -9,19 +9,22 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Sequence
-from typing import Final
 
 from jobs import storage
 from jobs.publication.folder import check_target, is_published
 from jobs.publication.items import Item
 from jobs.storage.failpoints import failpoint, register
-from jobs.storage.folders import DATA, REJECTED, OutputFolder
+from jobs.storage.folders import DATA, PUBLISHING, REJECTED, OutputFolder
 
+BUCKET_BEGUN = register("publish.bucket_begun")
+BUCKET_WITHDRAWN = register("publish.bucket_withdrawn")
+BUCKET_UNMARKED = register("publish.bucket_unmarked")
+BUCKET_BEFORE_MARKER = register("publish.bucket_before_marker")
 BUCKET_FIRST = register("publish.bucket_first")
+INSIDE_OTHERS = register("publish.bucket_inside_others")
 BEFORE_MANIFEST = register("publish.before_manifest")
-
-_MARKERS: Final = "_publishing"
-_MANIFEST_MARKER: Final = "begun"
+AFTER_MANIFEST = register("publish.after_manifest")
+INSIDE_MARKERS = register("publish.bucket_inside_markers")
 
 
 def publish_to_bucket(items: Sequence[Item], target: str) -> bool:
@@ -34,26 +37,31 @@ def publish_to_bucket(items: Sequence[Item], target: str) -> bool:
     Raises:
         ConfigError: The target has other files.
     """
-    markers = storage.join(target, _MARKERS)
+    markers = storage.join(target, PUBLISHING)
     if is_published(items, target):
         _remove_markers(markers)
         return False
-    if not storage.exists(storage.join(markers, _MANIFEST_MARKER)):
+    if not storage.exists(OutputFolder(target).publishing):
         check_target(target)
-        storage.create_if_absent(storage.join(markers, _MANIFEST_MARKER), b"1")
+        storage.create_if_absent(OutputFolder(target).publishing, b"1")
+    failpoint(BUCKET_BEGUN)
     storage.remove(OutputFolder(target).published)
+    failpoint(BUCKET_WITHDRAWN)
     *files, manifest = items
     for item in files:
         marker, sha256 = storage.join(markers, item.name.replace("/", "+")), item.sha256.encode()
         final = storage.join(target, item.name)
         if not (_content(marker) == sha256 and _has_size(final, item.num_bytes)):
             storage.remove(marker)
+            failpoint(BUCKET_UNMARKED)
             _put(item, final)
+            failpoint(BUCKET_BEFORE_MARKER)
             storage.write_bytes(marker, sha256)
         failpoint(BUCKET_FIRST)
     _remove_others(target, {item.name for item in items})
     failpoint(BEFORE_MANIFEST)
     _put(manifest, storage.join(target, manifest.name))
+    failpoint(AFTER_MANIFEST)
     _remove_markers(markers)
     return True
 
@@ -92,8 +100,10 @@ def _remove_others(target: str, names: set[str]) -> None:
     here = [name for name in storage.list_names(target) if "." in name]
     for name in {*below, *here} - names:
         storage.remove(storage.join(target, name))
+        failpoint(INSIDE_OTHERS)
 
 
 def _remove_markers(markers: str) -> None:
     for name in storage.list_names(markers):
         storage.remove(storage.join(markers, name))
+        failpoint(INSIDE_MARKERS)

@@ -5,6 +5,7 @@
 
 A command that was killed is repeated: what is in the first folder already is kept. Exchanging is one step on Linux
 (renameat2); on file systems without it there is no copy for a moment, and a repeated command puts the new one there.
+A folder with a manifest is whole, the one with a dot as well: there the manifest goes first and comes last.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from model.errors import ConfigError
 
 STAGED_FIRST = register("publish.staged_first")
 STAGED = register("publish.staged")
+MOVED_ASIDE = register("publish.moved_aside")
 AFTER_SWITCH = register("publish.after_switch")
+INSIDE_REMOVAL = register("publish.inside_removal")
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
@@ -46,8 +49,7 @@ def publish_to_folder(items: Sequence[Item], target: str, check: Callable[[str],
     parent, name = os.path.split(target)
     staging, old = (os.path.join(parent, f".{name}.codemill-{what}") for what in ("publish", "replaced"))
     if is_published(items, target):
-        for left in (staging, old):
-            storage.remove_tree(left)
+        _remove_copies(staging, old)
         return False
     check_target(target)
     with storage.clear_errors(target):
@@ -59,8 +61,7 @@ def publish_to_folder(items: Sequence[Item], target: str, check: Callable[[str],
         _switch(staging, target, old)
         _sync(parent)
     failpoint(AFTER_SWITCH)
-    for left in (staging, old):
-        storage.remove_tree(left)
+    _remove_copies(staging, old)
     return True
 
 
@@ -89,11 +90,12 @@ def stage(items: Sequence[Item], staging: str, *, as_links: bool = False) -> lis
     """Puts all files in a local folder, and removes others that an earlier command left there; returns them there.
 
     Args:
-        items: The files.
+        items: The files, the manifest last.
         staging: The folder.
         as_links: Whether symbolic links are enough for files that are local, so that none is copied.
     """
     wanted = {os.path.join(staging, item.name): item for item in items}
+    storage.remove(OutputFolder(staging).published)  # of a whole copy, maybe of another dataset
     for folder, _, names in os.walk(staging):
         for name in names:
             if os.path.join(folder, name) not in wanted:
@@ -131,9 +133,17 @@ def _switch(staging: str, target: str, old: str) -> None:
     elif not os.listdir(target):
         os.rename(staging, target)  # takes the place of an empty folder
     elif not _exchange(staging, target):
-        storage.remove_tree(old)
+        _remove_copies(old)
         os.rename(target, old)
+        failpoint(MOVED_ASIDE)
         os.rename(staging, target)
+
+
+def _remove_copies(*folders: str) -> None:
+    for folder in folders:
+        storage.remove(OutputFolder(folder).published)
+        failpoint(INSIDE_REMOVAL)
+        storage.remove_tree(folder)
 
 
 def _exchange(first: str, second: str) -> bool:

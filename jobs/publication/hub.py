@@ -18,6 +18,7 @@ from jobs.storage.failpoints import failpoint, register
 from jobs.storage.folders import PUBLISHED
 from model.errors import ConfigError, one_line
 
+REPOSITORY_MADE = register("publish.repository_made")
 BEFORE_COMMIT = register("publish.before_commit")
 AFTER_COMMIT = register("publish.after_commit")
 
@@ -85,6 +86,7 @@ def _publish(hub: Any, items: Sequence[Item], target: HubTarget, *, is_private: 
     api.create_repo(target.repo_id, repo_type="dataset", private=is_private, exist_ok=True)
     if target.revision is not None:
         api.create_branch(target.repo_id, branch=target.revision, repo_type="dataset", exist_ok=True)
+    failpoint(REPOSITORY_MADE)
     there = set(api.list_repo_files(**where))
     if PUBLISHED in there:
         with open(api.hf_hub_download(filename=PUBLISHED, **where), "rb") as old, open(items[-1].path, "rb") as new:

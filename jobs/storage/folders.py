@@ -27,6 +27,8 @@ SUMMARY, CARD, REPORT = "summary.json", "README.md", "report.html"
 SCORES = "scores.json"
 NOTICE = "NOTICE.parquet"
 PUBLISHED = "PUBLISHED.json"
+PUBLISHING = "_publishing"
+"""Markers beside a copy that is being published to a bucket."""
 REMOVALS = "REMOVALS.json"
 PAGES = (SUMMARY, CARD, REPORT)
 
@@ -374,6 +376,11 @@ class OutputFolder(_Folder):
     def published(self) -> str:
         """Which files a published copy has, with their sizes and hashes."""
         return self.join(PUBLISHED)
+
+    @property
+    def publishing(self) -> str:
+        """Exists while a published copy is being written to a bucket."""
+        return self.join(PUBLISHING, "begun")
 
     @property
     def completed(self) -> str:

@@ -18,6 +18,7 @@ from jobs.cli import DONE, USER_ERROR, main
 from jobs.publication import bucket, folder, hub
 from jobs.publish import Options
 from jobs.storage.failpoints import names
+from model.errors import ConfigError
 from tests.jobs.publication import made
 
 
@@ -310,25 +311,146 @@ def test_without_an_exchange_the_old_copy_is_moved_aside(corpus, tmp_path, only_
     check_that_another_dataset_takes_the_place_of_a_copy(corpus, tmp_path)
 
 
-@pytest.mark.parametrize("name", [folder.STAGED_FIRST, folder.STAGED, folder.AFTER_SWITCH])
-def test_killed_while_it_publishes_to_a_folder_the_next_one_is_whole(corpus, tmp_path, only_pyarrow, name):
-    out = tmp_path / "out"
-    made.publish(corpus, tmp_path / "whole" / "out")
-    assert made.publish_apart(corpus, out, CODEMILL_FAILPOINT=f"{name}=kill") == -signal.SIGKILL
-    assert out.exists() == (name == folder.AFTER_SWITCH)
+HUB_STEPS = [hub.REPOSITORY_MADE, hub.BEFORE_COMMIT, hub.AFTER_COMMIT]
+FOLDER_STEPS = [
+    folder.STAGED_FIRST,
+    f"{folder.STAGED_FIRST}:3",
+    folder.STAGED,
+    folder.MOVED_ASIDE,
+    folder.AFTER_SWITCH,
+    folder.INSIDE_REMOVAL,
+    f"{folder.INSIDE_REMOVAL}:2",
+]
+
+
+class Killed(BaseException):
+    """Nothing of the command handles it; what a `finally` would do, no step of publishing has."""
+
+
+@pytest.fixture
+def dies(monkeypatch):
+    """Ends the command in this process at a failpoint, or, with "", nowhere; a process for each step takes seconds."""
+
+    def set_point(setting: str) -> None:
+        point, _, nth = setting.partition(":")
+        hits = [int(nth or 1)]
+
+        def reached(name: str) -> None:
+            hits[0] -= name == point
+            if name == point and hits[0] == 0:
+                raise Killed(name)
+
+        for module in (folder, bucket, hub):
+            monkeypatch.setattr(module, "failpoint", reached)
+
+    return set_point
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    """Another dataset, with other rows in files of the same names."""
+    return made.make_corpus(tmp_path_factory.mktemp("earlier"), files=5)
+
+
+@pytest.mark.parametrize("has_copy", [False, True], ids=["first", "again"])
+@pytest.mark.parametrize("can_exchange", [True, False], ids=["exchanged", "moved"])
+@pytest.mark.parametrize("name", FOLDER_STEPS)
+def test_killed_at_any_step_a_folder_is_the_old_or_the_new_copy_as_a_whole(
+    corpus, earlier, tmp_path, only_pyarrow, monkeypatch, dies, name, can_exchange, has_copy
+):
+    if not can_exchange:
+        monkeypatch.setattr(folder, "_exchange", lambda first, second: False)
+    out, wanted = tmp_path / "a" / "out", tmp_path / "b" / "out"
+    assert made.publish(corpus, wanted) == DONE
+    if has_copy:
+        assert made.publish(earlier, out) == DONE
+    old, new = made.hashes(out), made.hashes(wanted)
+    dies(name)
+    if name == folder.MOVED_ASIDE and (can_exchange or not has_copy):
+        assert made.publish(corpus, out) == DONE  # there is no such step
+    else:
+        with pytest.raises(Killed):
+            made.publish(corpus, out)
+        assert made.are_whole(tmp_path / "a")
+        assert made.hashes(out) == {} if name == folder.MOVED_ASIDE else made.hashes(out) in (old, new)
+    dies(f"{folder.STAGED_FIRST}:2")  # another dataset, over what the killed command has left
+    with pytest.raises(Killed):
+        made.publish(earlier, out, "--pretty_name", "Other")
+    assert made.are_whole(tmp_path / "a")
+    dies("")
     assert made.publish(corpus, out) == DONE
-    assert made.hashes(out) == made.hashes(tmp_path / "whole" / "out")
-    assert {path.name for path in tmp_path.iterdir()} == {"whole", "out"}
+    assert made.hashes(out) == new and [path.name for path in out.parent.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("name", [f"{bucket.BUCKET_FIRST}:3", bucket.BEFORE_MANIFEST])
-def test_killed_while_it_publishes_to_a_bucket_the_next_one_goes_on(corpus, gcs_root, tmp_path, only_pyarrow, name):
+def really(steps: list[str]) -> list:
+    """The steps for tests that start a process for each; all but the last are slow."""
+    return [*(pytest.param(step, marks=pytest.mark.slow) for step in steps[:-1]), steps[-1]]
+
+
+@pytest.mark.parametrize("name", really([step for step in FOLDER_STEPS if step != folder.MOVED_ASIDE]))
+def test_after_a_real_sigkill_a_folder_is_a_whole_copy_and_the_same_command_ends_it(
+    corpus, earlier, tmp_path, only_pyarrow, name
+):
+    out, wanted = tmp_path / "a" / "out", tmp_path / "b" / "out"
+    assert made.publish(corpus, wanted) == DONE and made.publish(earlier, out) == DONE
+    both = [made.hashes(out), made.hashes(wanted)]
+    assert made.publish_apart(corpus, out, CODEMILL_FAILPOINT=f"{name}=kill") == -signal.SIGKILL
+    assert made.are_whole(tmp_path) and made.hashes(out) in both
+    assert made.publish(corpus, out) == DONE
+    assert made.hashes(out) == both[1] and [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+BUCKET_STEPS = [
+    bucket.BUCKET_BEGUN,
+    bucket.BUCKET_WITHDRAWN,
+    bucket.BUCKET_UNMARKED,
+    bucket.BUCKET_BEFORE_MARKER,
+    f"{bucket.BUCKET_FIRST}:3",
+    bucket.INSIDE_OTHERS,
+    bucket.BEFORE_MANIFEST,
+    bucket.AFTER_MANIFEST,
+    bucket.INSIDE_MARKERS,
+]
+
+
+@pytest.mark.parametrize("name", BUCKET_STEPS)
+def test_killed_at_any_step_a_bucket_has_a_manifest_only_beside_all_of_its_files(
+    corpus, gcs_root, tmp_path, only_pyarrow, dies, name
+):
+    from jobs import storage
+    from jobs.plan.input_paths import expand
+
+    to = f"{gcs_root}/out"
+    for dataset in ("old", "new"):
+        made.publish(corpus, tmp_path / dataset, "--pretty_name", dataset)
+    hashes = [made.hashes(tmp_path / dataset) for dataset in ("old", "new")]
+    assert made.publish(corpus, to, "--pretty_name", "old") == DONE
+    storage.write_bytes(f"{to}/data/more.parquet", b"of an earlier copy")
+    dies(name)
+    with pytest.raises(Killed):
+        made.publish(corpus, to, "--pretty_name", "new")
+    if storage.exists(f"{to}/PUBLISHED.json"):
+        assert name in (bucket.BUCKET_BEGUN, bucket.AFTER_MANIFEST, bucket.INSIDE_MARKERS)
+        (whole,) = [one for one in hashes if one["PUBLISHED.json"] == storage.sha256_of(f"{to}/PUBLISHED.json")]
+        assert {path: storage.sha256_of(f"{to}/{path}") for path in whole} == whole
+        assert expand([to])
+    else:
+        with pytest.raises(ConfigError, match="hasn't finished"):
+            expand([to])
+    dies("")
+    assert made.publish(corpus, to, "--pretty_name", "new") == DONE
+    assert {path: storage.sha256_of(f"{to}/{path}") for path in hashes[1]} == hashes[1]
+    assert "_publishing" not in storage.list_names(to) and "more.parquet" not in storage.list_names(f"{to}/data")
+
+
+@pytest.mark.parametrize("name", really([step for step in BUCKET_STEPS if step != bucket.INSIDE_OTHERS]))
+def test_after_a_real_sigkill_a_bucket_goes_on(corpus, gcs_root, tmp_path, only_pyarrow, name):
     from jobs import storage
 
     to = f"{gcs_root}/out"
     made.publish(corpus, tmp_path / "out")
     assert made.publish_apart(corpus, to, CODEMILL_FAILPOINT=f"{name}=kill") == -signal.SIGKILL
-    assert not storage.exists(f"{to}/PUBLISHED.json")
+    assert storage.exists(f"{to}/PUBLISHED.json") == (name in (bucket.AFTER_MANIFEST, bucket.INSIDE_MARKERS))
     assert made.publish(corpus, to) == DONE
     for path, sha256 in made.hashes(tmp_path / "out").items():
         assert storage.sha256_of(f"{to}/{path}") == sha256
@@ -362,7 +484,7 @@ def test_no_file_is_copied_before_it_goes_to_a_bucket(corpus, gcs_root, monkeypa
     assert {name: storage.sha256_of(f"{gcs_root}/out/{name}") for name in found} == found and len(found) == 7
 
 
-@pytest.mark.parametrize("name", [hub.BEFORE_COMMIT, hub.AFTER_COMMIT])
+@pytest.mark.parametrize("name", HUB_STEPS)
 def test_killed_while_it_publishes_to_the_hub_the_next_one_is_whole(corpus, tmp_path, name):
     variables = made.use_fake_hub(tmp_path)
     to, head = "hf://datasets/me/code", tmp_path / "hub" / "me" / "code" / "main"
@@ -377,8 +499,8 @@ def test_killed_while_it_publishes_to_the_hub_the_next_one_is_whole(corpus, tmp_
 
 
 def test_every_step_has_a_failpoint_that_is_tried():
-    tried = {folder.STAGED_FIRST, folder.STAGED, folder.AFTER_SWITCH, bucket.BUCKET_FIRST, bucket.BEFORE_MANIFEST}
-    assert set(names("publish.")) == tried | {hub.BEFORE_COMMIT, hub.AFTER_COMMIT}
+    tried = {step.partition(":")[0] for step in [*FOLDER_STEPS, *BUCKET_STEPS, *HUB_STEPS]}
+    assert set(names("publish.")) == tried
 
 
 def test_without_the_extra_the_hub_is_refused_with_what_to_install(corpus, capfd, monkeypatch):

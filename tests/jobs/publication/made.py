@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -39,9 +40,9 @@ def make_sources(folder: Path, *, files: int = 3) -> list[Path]:
     return [folder / "tool", folder / "other"]
 
 
-def make_corpus(folder: Path, **options) -> Path:
+def make_corpus(folder: Path, *, files: int = 3, **options) -> Path:
     """A corpus of these projects."""
-    sources = make_sources(folder / "secretive-home")
+    sources = make_sources(folder / "secretive-home", files=files)
     output = folder / "corpus"
     options = {"progress": "none", **options}
     assert corpus.run(corpus.Options(source=tuple(map(str, sources)), output=str(output), **options)) == 0
@@ -59,6 +60,17 @@ def publish_apart(*words: str | Path, **variables: str) -> int:
     environment["PYTHONPATH"] = os.pathsep.join([variables.get("PYTHONPATH", ""), str(ROOT), *sys.path])
     words = (sys.executable, "-c", _WITHOUT_DATASETS, "publish", *map(str, words))
     return subprocess.run(words, env=environment, cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode
+
+
+def are_whole(folder: Path) -> bool:
+    """Whether every folder below with a manifest, hidden ones too, has exactly the files that it lists."""
+    for manifest in folder.rglob("PUBLISHED.json"):
+        listed = {name: file["sha256"] for name, file in json.loads(manifest.read_text())["files"].items()}
+        found = hashes(manifest.parent)
+        del found["PUBLISHED.json"]
+        if found != listed:
+            return False
+    return True
 
 
 def use_fake_hub(folder: Path) -> dict[str, str]:
