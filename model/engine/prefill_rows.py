@@ -43,7 +43,8 @@ class RowPlanner:
 
     Args:
         row_lengths: Compiled row lengths, ascending. A prompt that is too long for all others fits the last one.
-        target: Rows are filled up to this length; longer rows each hold one longer prompt, or some that share most of it.
+        target: Rows are filled up to this length; longer rows each hold one longer prompt, or some that share most of
+            it.
     """
 
     def __init__(self, row_lengths: Sequence[int], target: int):
@@ -260,9 +261,7 @@ class PrefixGroupWindow:
         min_shared, target, row_lengths, unread: As in `prefix_groups`.
     """
 
-    def __init__(
-        self, *, min_shared: int, target: int = sys.maxsize, row_lengths: Sequence[int] = (), unread: int = 0
-    ):
+    def __init__(self, *, min_shared: int, target: int = sys.maxsize, row_lengths: Sequence[int] = (), unread: int = 0):
         self._min_shared, self._target, self._row_lengths, self._unread = min_shared, target, row_lengths, unread
         self._prompts: dict[int, tuple[int, ...]] = {}  # by key, as all below
         self._same_start: dict[tuple[int, ...], list[int]] = {}  # by their first min_shared tokens
