@@ -38,6 +38,7 @@ from jobs.growth.planning import (
     freeze_growth,
     growth_line,
     may_change,
+    may_change_when_finished,
     plan_growth,
 )
 from jobs.growth.present import Rows
@@ -349,13 +350,17 @@ class _Driver:
         return found
 
     def _check_resume(self, found: JobFile, *, is_finished: bool = False) -> None:
+        may_differ: tuple[str, ...] = ()
+        if is_finished:
+            allowed = may_change if self.setup.grows else may_change_when_finished
+            may_differ = allowed(found, self.options)
         check_resume(
             found,
             self.output,
             self.options,
             self.work.checkpoint_sha256,
             is_finished=is_finished,
-            may_change=may_change(found, self.options) if self.setup.grows and is_finished else (),
+            may_change=may_differ,
         )
 
     def _is_as_asked(self, done: Mapping[str, Any]) -> bool:

@@ -229,7 +229,12 @@ def changed_for_growth(job: JobFile, options: CommonOptions) -> list[str]:
 
 
 def may_change(job: JobFile, options: CommonOptions) -> tuple[str, ...]:
-    """The names of options that may be others in a further edition: those of its input, and codemill's own rules.
+    """The names of options that may be others in a further edition: those of its input, and codemill's own rules."""
+    return (*MAY_CHANGE, *may_change_when_finished(job, options))
+
+
+def may_change_when_finished(job: JobFile, options: CommonOptions) -> tuple[str, ...]:
+    """The names of options that may be others once a job is finished: the policy's version, if codemill's rules differ.
 
     Each night may run a later codemill, whose rules find more; the policy is the same, and each edition tells its own.
     A changed policy, and one with files of the user's own, whose changes can't be told from codemill's, is refused.
@@ -237,9 +242,9 @@ def may_change(job: JobFile, options: CommonOptions) -> tuple[str, ...]:
     now = semantic_options(options)
     then, name = str(job.options.get("policy_version", "")), "policy_version"
     if name not in now or then == now[name] or _without_rules(then) != _without_rules(str(now[name])):
-        return MAY_CHANGE
+        return ()
     policy = load_policy(str(now["policy"]))
-    return MAY_CHANGE if policy.rule_files or policy.term_lists else (*MAY_CHANGE, name)
+    return () if policy.rule_files or policy.term_lists else (name,)
 
 
 def _without_rules(version: str) -> str:

@@ -314,6 +314,8 @@ def test_later_rules_of_codemill_are_taken_and_another_policy_is_refused(nights,
     write_corpus(tmp_path, FIRST | {"three": [NEW]})
     for earlier, code in ((version.replace("annotate-", "annotate-0"), 2), (version.replace("rules-", "rules-0"), 0)):
         path.write_text(json.dumps(job | {"options": job["options"] | {"policy_version": earlier}}))
+        again = nights.run(tmp_path, "--input_frozen", *policy)
+        assert again == code, (tmp_path / "log").read_text()
         assert nights.run(tmp_path, "--grow", *policy) == code, (tmp_path / "log").read_text()
     assert completed(tmp_path / "out")["edition"] == 2
 
