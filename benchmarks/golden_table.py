@@ -12,43 +12,23 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import gguf
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
 import model
 from model.config import _BASE
 from model.engine import Engine, EngineOptions, Request
 from model.gemma import Gemma
-from tests.model.checkpoint.written import kaggle_tree, write_gguf, write_keras
+from tests.model.checkpoint.layouts import LAYOUTS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (ROOT.parent / "shared" / "golden", ROOT / "tests" / "golden")
 GOLDENS = {"mqa": "Gemma 1", "mha": "Gemma 1", "gemma2": "Gemma 2", "gemma3": "Gemma 3", "gemma3_scaled": "Gemma 3"}
 MODES = {"exact": ("exact", "off"), "fast": ("fast", "off"), "drafted": ("fast", "always")}
-
-
-def _as_npz(path: Path, weights: Any, config: Any) -> None:
-    tree = kaggle_tree(config, weights)
-    np.savez(path / "model.npz", **{f"{at}/{name}": one for at, arrays in tree.items() for name, one in arrays.items()})
-
-
-LAYOUTS: dict[str, Callable[[Path, Any, Any], object]] = {
-    "Hugging Face": lambda path, weights, config: model.save(Gemma(config, weights=weights), path),
-    "Orbax": lambda path, weights, config: ocp.PyTreeCheckpointer().save(path / "model", kaggle_tree(config, weights)),
-    "npz": _as_npz,
-    "Keras": lambda path, weights, config: write_keras(path / "model.weights.h5", weights, config),
-    "GGUF": lambda path, weights, config: write_gguf(
-        path / "model.gguf", weights, config, gguf.GGMLQuantizationType.F32
-    ),
-}
 
 
 def line_of(name: str, folder: Path) -> list[str]:

@@ -21,6 +21,7 @@ from model.config import _BASE
 from model.errors import ConfigError
 from model.layers import GemmaWeights
 from model.weights import block_weight_names
+from tests.model.checkpoint.layouts import LAYOUTS
 from tests.model.checkpoint.peaks import measure_loading
 from tests.model.checkpoint.written import (
     MHA,
@@ -117,24 +118,6 @@ def test_gguf_holds_the_same_weights_to_its_types_precision(tmp_path, monkeypatc
     assert_same(loaded, weights, rtol=relative if kind != "Q8_0" else 0, atol=2e-2 if kind == "Q8_0" else 1e-6)
 
 
-def _as_npz(path, weights, config):
-    flat = {
-        f"{at}/{name}": array for at, arrays in kaggle_tree(config, weights).items() for name, array in arrays.items()
-    }
-    np.savez(path / "model.npz", **flat)
-
-
-LAYOUTS = {
-    "huggingface": lambda path, weights, config: model.save(Gemma(config, weights=weights), path),
-    "orbax": lambda path, weights, config: ocp.PyTreeCheckpointer().save(path / "2b", kaggle_tree(config, weights)),
-    "npz": _as_npz,
-    "keras": lambda path, weights, config: write_keras(path / "model.weights.h5", weights, config),
-    "gguf": lambda path, weights, config: write_gguf(
-        path / "model.gguf", weights, config, gguf.GGMLQuantizationType.F32
-    ),
-}
-
-
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("config", [TINY_2, TINY_3], ids=["gemma2", "gemma3"])
 def test_later_generations_are_read_from_every_layout(tmp_path, monkeypatch, config, layout):
@@ -146,7 +129,7 @@ def test_later_generations_are_read_from_every_layout(tmp_path, monkeypatch, con
     assert_same(loaded, weights, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("layout", ["npz", "keras"])
+@pytest.mark.parametrize("layout", ["npz", "Keras"])
 def test_shapes_of_no_published_model_are_refused_where_nothing_states_the_windows(tmp_path, layout):
     LAYOUTS[layout](tmp_path, random_weights(TINY_3), TINY_3)
     with pytest.raises(ConfigError, match=r"holds a Gemma 3 of num_layers=6.*none of gemma-2-2b.*Hugging Face"):
